@@ -1,0 +1,48 @@
+"""Fixtures every test may use: a fresh database and actors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from omniforge.core.actor import Actor, Role
+from omniforge.db import Database
+
+EVERY_PERMISSION = frozenset(
+    f"{area}:{verb}"
+    for area, verbs in {
+        "agent": ("create", "view", "edit", "delete", "execute", "share"),
+        "skill": ("create", "view", "edit", "delete", "share", "curate"),
+        "integration": ("view", "connect", "manage"),
+        "audit": ("view",),
+        "user": ("manage",),
+        "key": ("manage",),
+        "tenant": ("manage",),
+    }.items()
+    for verb in verbs
+)
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    """An empty SQLite database with every table of the rooms imported so far."""
+    db = Database(f"sqlite+aiosqlite:///{tmp_path / 'omniforge.db'}")
+    await db.create_tables()
+    yield db
+    await db.close()
+
+
+def make_actor(tenant_id: str = "default", user_id: str = "local", role: Role = Role.OWNER) -> Actor:
+    return Actor(tenant_id, user_id, role, f"user:{user_id}", EVERY_PERMISSION)
+
+
+@pytest.fixture
+def actor() -> Actor:
+    return make_actor()
+
+
+@pytest.fixture
+def foreign_actor() -> Actor:
+    return make_actor("other", "stranger")
