@@ -9,20 +9,9 @@ import pytest
 
 from omniforge.core.actor import Actor, Role
 from omniforge.db import Database
+from omniforge.tenants.roles import permissions_of
 
-EVERY_PERMISSION = frozenset(
-    f"{area}:{verb}"
-    for area, verbs in {
-        "agent": ("create", "view", "edit", "delete", "execute", "share"),
-        "skill": ("create", "view", "edit", "delete", "share", "curate"),
-        "integration": ("view", "connect", "manage"),
-        "audit": ("view",),
-        "user": ("manage",),
-        "key": ("manage",),
-        "tenant": ("manage",),
-    }.items()
-    for verb in verbs
-)
+EVERY_PERMISSION = permissions_of(Role.OWNER)
 
 
 @pytest.fixture

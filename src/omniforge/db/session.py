@@ -76,12 +76,18 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
-        """A session whose changes commit together at the end, or not at all."""
+        """A session whose changes commit together at the end, or not at all.
+
+        Functions in `session.info["after_commit"]` are called once the commit is done.
+        """
         async with self._turn(), self.engine.connect() as connection:
             if self.is_sqlite:
                 await connection.execution_options(writes=True)
-            async with AsyncSession(connection, expire_on_commit=False) as session, session.begin():
-                yield session
+            async with AsyncSession(connection, expire_on_commit=False) as session:
+                async with session.begin():
+                    yield session
+                for call in session.info.get("after_commit", ()):
+                    call()
 
     @asynccontextmanager
     async def _turn(self) -> AsyncGenerator[None]:

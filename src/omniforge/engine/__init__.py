@@ -1,0 +1,1 @@
+"""The engine: runs immutable plans durably. It knows steps, never agents or tickets."""

@@ -1,0 +1,1 @@
+"""Runs: the one door through which everything starts."""

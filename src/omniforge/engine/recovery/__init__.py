@@ -1,0 +1,1 @@
+"""What happens after a failure: pure strategies over failures, decided with data."""
