@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
+from zoneinfo import available_timezones
 
 
 class Clock(Protocol):
@@ -34,3 +36,13 @@ def new_id(prefix: str) -> str:
 def rfc3339(moment: datetime) -> str:
     """`2026-11-21T10:00:00.123Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def local_zone() -> str:
+    """IANA name of this computer's time zone; UTC when it does not tell."""
+    link = Path("/etc/localtime")
+    if link.is_symlink():
+        _, found, name = str(link.resolve()).rpartition("/zoneinfo/")
+        if found and name in available_timezones():
+            return name
+    return "UTC"

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -54,13 +54,25 @@ class Settings(BaseSettings):
     timezone: str = "UTC"
     """Zone for schedules when neither the person nor the session names one."""
 
+    api_key: SecretStr | None = None
+    """What the command line shows to a server that requires sign-in."""
+
     max_body_bytes: int = 1_048_576
     max_active_steps: int = 64
+    max_unfinished_runs: int = 10_000
+    """Runs of one tenant under way or queued."""
     sandbox_provider: str = "local"
     sqlite_synchronous: str = "NORMAL"
     fetch_allowed_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list[str])
 
-    notion: NotionSettings = Field(default_factory=lambda: NotionSettings())
+    notion: NotionSettings = Field(default_factory=NotionSettings)
+
+    @field_validator("allowed_hosts", "fetch_allowed_hosts", mode="before")
+    @classmethod
+    def split_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [part.strip().lower() for part in value.split(",") if part.strip()]
+        return value
 
     @property
     def url(self) -> str:

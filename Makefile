@@ -1,0 +1,47 @@
+# make demo: the main job from nothing to a finished run.   make test: every test and check.
+# A new machine needs Debian, Python 3.11, make and git; everything else is installed from here.
+
+UV_VERSION := 0.13.8
+UV := .tools/bin/uv
+RUN := .venv/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check format
+
+help:
+	@sed -n '1,2p' Makefile
+	@echo "make up: start the server.   make check: format, lint, types, import contracts."
+
+setup: .venv/ready /usr/bin/bwrap
+
+.tools/bin/uv:
+	@python3 -c 'import venv, ensurepip' 2>/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q python3-venv; }
+	python3 -m venv .tools
+	.tools/bin/python -m pip install --quiet uv==$(UV_VERSION)
+
+.venv/ready: .tools/bin/uv uv.lock pyproject.toml
+	$(UV) sync --frozen --quiet
+	@touch $@
+
+/usr/bin/bwrap:
+	@command -v bwrap >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q bubblewrap python3-minimal; }
+
+demo: setup
+	@$(RUN)/omniforge dev demo
+
+up: setup
+	@$(RUN)/omniforge up
+
+test: check
+	$(RUN)/pytest -n auto --dist worksteal
+
+check: setup
+	$(RUN)/ruff format --check src sandbox_kit tests migrations
+	$(RUN)/ruff check src sandbox_kit tests migrations
+	$(RUN)/pyright
+	$(RUN)/lint-imports
+
+format: setup
+	$(RUN)/ruff format src sandbox_kit tests migrations
+	$(RUN)/ruff check --fix src sandbox_kit tests migrations

@@ -1,0 +1,155 @@
+"""The host's end of a skill's bridge: policy, schema, effect lock, then the tool; the log is told."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from omniforge.core.errors import Invalid, OmniForgeError, ProviderError, Retryable
+from omniforge.engine.executor import StepCall
+from omniforge.integrations.errors import ConnectionExpired, ConnectionMissing
+from omniforge.integrations.manifest import Access
+from omniforge.runs.service import Mode
+from omniforge.runtime.memory import SkillMemory
+from omniforge.runtime.tools.policy import EffectLock, EffectNotApproved, ToolPolicy
+from omniforge.runtime.tools.protocol import CallScope, Json, Target, Tool
+from omniforge.sandboxes import Bridge
+
+MAX_CALLS = 1_000
+MAX_LOG_EVENTS = 200
+MAX_TEXT = 2_000
+MAX_CONTENT = 8_000
+
+
+@dataclass(slots=True)
+class SkillBridge:
+    """Serves one attempt of one skill step. What the step itself must know of is kept in `trouble`."""
+
+    call: StepCall
+    skill: str
+    tools: Mapping[str, Tool]
+    policy: ToolPolicy
+    lock: EffectLock
+    scope: CallScope
+    memory: SkillMemory
+    effects: int = 0
+    trouble: OmniForgeError | None = None
+    calls: int = 0
+    logged: int = 0
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def serve(self) -> Bridge:
+        return self._answer
+
+    async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            result = await self._dispatch(request)
+        except OmniForgeError as error:
+            if _matters(error):
+                self.trouble = error
+            raise
+        return {"ok": True, "result": result}
+
+    async def _dispatch(self, request: dict[str, Any]) -> Any:
+        match request.get("op"):
+            case "tool":
+                return await self._call_tool(str(request.get("tool", "")), request.get("args") or {})
+            case "log":
+                return await self._log("log.written", {"level": _text(request.get("level", "info"))}, request)
+            case "progress":
+                numbers = {
+                    name: request.get(name) for name in ("done", "total") if _is_number(request.get(name))
+                }
+                return await self._log("step.progressed", numbers, request)
+            case "state":
+                return await self._state(request)
+            case "model":
+                raise Invalid("No language model is set up here.", code="model_not_configured")
+            case "ask":
+                raise Invalid("A script cannot put questions to people here.", code="not_supported")
+            case unknown:
+                raise Invalid(f"The bridge has no operation {_text(unknown)!r}.", code="unknown_operation")
+
+    async def _call_tool(self, name: str, args: Any) -> Json:
+        self.calls += 1
+        if self.calls > MAX_CALLS:
+            raise Invalid(f"More than {MAX_CALLS} tool calls in one step.", code="budget_exceeded")
+        if not isinstance(args, dict):
+            raise Invalid("Arguments of a tool are an object.", code="bad_arguments")
+        tool = self.tools.get(name)
+        if tool is None:
+            raise Invalid(f"There is no tool {_text(name)!r}.", code="tool_not_found")
+        given: Json = args  # pyright: ignore[reportUnknownVariableType]
+        self.policy.check(self.skill, name, tool.subject(given))
+        checked = tool.check(given)
+        if tool.access is Access.READ:
+            await self.call.emit("tool.called", {"tool": name, "summary": tool.summary(checked)[:MAX_TEXT]})
+            return await tool.call(checked, self.scope)
+        async with self._turn:  # effects happen one after the other, in the order they are told
+            return await self._effect(tool, checked)
+
+    async def _effect(self, tool: Tool, args: Json) -> Json:
+        target = tool.target(args, self.scope)
+        held = self.scope.mode is not Mode.LIVE
+        if not held:
+            self.lock.pass_through(tool.name, target)
+        told = self._told(tool, args, target, held)
+        if held:
+            result = await tool.hold(args, self.scope)
+        else:
+            await self.call.emit("effect.intended", told)
+            result = await tool.call(args, self.scope)
+        self.effects += 1
+        await self.call.emit("effect.recorded", told)
+        return result
+
+    def _told(self, tool: Tool, args: Json, target: Target | None, held: bool) -> Json:
+        content = repr(args) if len(repr(args)) <= MAX_CONTENT else repr(args)[:MAX_CONTENT] + "…"
+        number = self.effects + 1
+        return {
+            "n": number,
+            "key": f"{self.call.idempotency_key}/{number}",
+            "tool": tool.name,
+            "access": tool.access.value,
+            "destination": target.shown() if target else None,
+            "summary": tool.summary(args)[:MAX_TEXT],
+            "content": args if len(repr(args)) <= MAX_CONTENT else content,
+            "content_digest": hashlib.sha256(repr(sorted(args.items())).encode()).hexdigest(),
+            "held": held,
+        }
+
+    async def _log(self, type_: str, payload: Json, request: dict[str, Any]) -> None:
+        self.logged += 1
+        if self.logged <= MAX_LOG_EVENTS:
+            await self.call.emit(type_, {**payload, "text": _text(request.get("text", ""))})
+
+    async def _state(self, request: dict[str, Any]) -> Any:
+        key = request.get("key")
+        if not isinstance(key, str) or not 1 <= len(key) <= 200:
+            raise Invalid("State needs a key of 1 to 200 characters.", code="bad_arguments")
+        match request.get("action"):
+            case "get":
+                return await self.memory.get(key)
+            case "set":
+                return await self.memory.set(key, request.get("value"))
+            case "delete":
+                return await self.memory.delete(key)
+            case unknown:
+                raise Invalid(f"State can get, set and delete, not {_text(unknown)!r}.", code="bad_arguments")
+
+
+def _matters(error: OmniForgeError) -> bool:
+    return isinstance(
+        error, EffectNotApproved | ConnectionMissing | ConnectionExpired | ProviderError | Retryable
+    )
+
+
+def _text(value: Any) -> str:
+    return str(value)[:MAX_TEXT]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,82 @@
+"""Integration tools as a step's tools: live and preview through its connection, dry over sample data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omniforge.integrations.errors import ConnectionMissing
+from omniforge.integrations.manifest import Access, Integration, IntegrationTool
+from omniforge.integrations.service import IntegrationService
+from omniforge.runs.service import Mode
+from omniforge.runtime.tools.protocol import CallScope, Json, Target
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedTool:
+    """One tool of the catalogue. Credentials are added on this side and never seen by a step."""
+
+    service: IntegrationService
+    integration: Integration
+    tool: IntegrationTool
+
+    @property
+    def name(self) -> str:
+        return self.tool.name
+
+    @property
+    def description(self) -> str:
+        return self.tool.description
+
+    @property
+    def access(self) -> Access:
+        return self.tool.access
+
+    @property
+    def input_schema(self) -> Json:
+        return self.tool.input_schema
+
+    def check(self, args: Json) -> Json:
+        self.tool.check(args)
+        return args
+
+    def subject(self, args: Json) -> str:
+        target = self.tool.destination(args)
+        return target.resource if target else str(next(iter(args.values()), ""))
+
+    def target(self, args: Json, scope: CallScope) -> Target | None:
+        found = self.tool.destination(args)
+        if found is None:
+            return None
+        connection = scope.connections.get(self.integration.id)
+        return Target(self.integration.id, connection, found.resource, found.name)
+
+    def summary(self, args: Json) -> str:
+        return self.tool.summary(args)
+
+    async def call(self, args: Json, scope: CallScope) -> Json:
+        if scope.mode is Mode.DRY:
+            return await self._sample(args, scope)
+        connection = scope.connections.get(self.integration.id)
+        if connection is None:
+            raise ConnectionMissing(
+                f"This needs your {self.integration.title}. Connect it, and I'll carry on where I stopped.",
+                integration=self.integration.id,
+            )
+        return await self.service.call_tool(scope.tenant_id, scope.user_id, connection, self.name, args)
+
+    async def hold(self, args: Json, scope: CallScope) -> Json:
+        return await self._sample(args, scope)
+
+    async def _sample(self, args: Json, scope: CallScope) -> Json:
+        return await self.service.sample_call(
+            self.name, args, now=scope.logical_time, resources=scope.resources
+        )
+
+
+def connected_tools(service: IntegrationService) -> list[ConnectedTool]:
+    """Every tool of every integration in the catalogue."""
+    return [
+        ConnectedTool(service, integration, tool)
+        for integration in service.catalog.values()
+        for tool in integration.tools.values()
+    ]

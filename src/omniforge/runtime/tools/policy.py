@@ -1,0 +1,102 @@
+"""What a step may call and what it may change outside: allow-list and effect lock (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from omniforge.core.errors import Fatal, Forbidden
+from omniforge.runtime.tools.protocol import Target
+
+DEFAULT_GRANT = ("Read", "Write", "Glob")
+"""What every skill may call unless its allow-list narrows it; an agent's integrations come on top."""
+
+
+class ToolRefused(Forbidden):
+    """The skill's allow-list or the agent's grant does not hold this tool."""
+
+    code = "tool_not_allowed"
+
+
+class EffectNotApproved(Fatal):
+    """A write or send that nobody approved; it was not sent."""
+
+    code = "effect_not_approved"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolPolicy:
+    """`granted` by the agent (names, or `notion.*`), narrowed by `allows` (the skill's allow-list)."""
+
+    granted: Sequence[str]
+    allows: Callable[[str, str], bool] | None = None
+    listed: Sequence[str] = ()
+
+    def check(self, skill: str, tool: str, subject: str) -> None:
+        """Raise `ToolRefused`, naming what is allowed and what to change."""
+        if not any(_matches(name, tool) for name in self.granted):
+            raise ToolRefused(
+                f"The agent does not grant {tool} to its skills; it grants {', '.join(self.granted)}.",
+                skill=skill,
+                tool=tool,
+                granted=list(self.granted),
+            )
+        if self.allows is not None and not self.allows(tool, subject):
+            raise ToolRefused(
+                f"The skill {skill} may not use {tool} this way; its allowed-tools are "
+                f"{', '.join(self.listed) or 'none'}. Add it there to allow it.",
+                skill=skill,
+                tool=tool,
+                allowed=list(self.listed),
+            )
+
+    def offers(self, tool: str) -> bool:
+        """Whether a skill should be told about a tool at all."""
+        return any(_matches(name, tool) for name in self.granted)
+
+
+def _matches(name: str, tool: str) -> bool:
+    if name.endswith(".*"):
+        return tool.startswith(name[:-1])
+    return name == tool
+
+
+@dataclass(slots=True)
+class EffectLock:
+    """Lets through only effects of the approved manifest, each at most as often as its cap says.
+
+    Manifest entries: `{"tool", "destination": {"integration", "connection", "resource", "name"}, "cap"}`.
+    """
+
+    manifest: Sequence[Mapping[str, Any]]
+    used: dict[int, int] = field(default_factory=dict[int, int])
+
+    def pass_through(self, tool: str, target: Target | None) -> None:
+        """Count the effect, or raise `EffectNotApproved` before anything leaves the process."""
+        for index, entry in enumerate(self.manifest):
+            if entry.get("tool") != tool or not _is_same(entry.get("destination") or {}, target):
+                continue
+            if self.used.get(index, 0) < int(entry.get("cap", 1)):
+                self.used[index] = self.used.get(index, 0) + 1
+                return
+        where = target.name if target else "an unnamed place"
+        approved = [str((entry.get("destination") or {}).get("name")) for entry in self.manifest]
+        raise EffectNotApproved(
+            f"I stopped before {tool} changed {where}: "
+            + (
+                f"you approved {', '.join(approved)} only." if approved else "no change outside was approved."
+            ),
+            tool=tool,
+            destination=target.shown() if target else None,
+            approved=[dict(entry) for entry in self.manifest],
+        )
+
+
+def _is_same(approved: Mapping[str, Any], target: Target | None) -> bool:
+    if target is None:
+        return not approved
+    same_place = (
+        approved.get("integration") == target.integration and approved.get("resource") == target.resource
+    )
+    return same_place and approved.get("connection") in (None, target.connection)

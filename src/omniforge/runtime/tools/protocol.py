@@ -1,0 +1,121 @@
+"""What a tool is, and what it is told about the call it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ValidationError
+
+from omniforge.core.errors import Invalid
+from omniforge.integrations.manifest import Access
+from omniforge.runs.service import Mode
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a write or send goes, as shown to people and compared with what was approved."""
+
+    integration: str
+    connection: str | None
+    resource: str
+    name: str
+
+    def shown(self) -> Json:
+        return {
+            "integration": self.integration,
+            "connection": self.connection,
+            "resource": self.resource,
+            "name": self.name,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CallScope:
+    """Whose call it is: the run's tenant, mode and connections, and the step's own working folder."""
+
+    tenant_id: str
+    user_id: str
+    mode: Mode
+    logical_time: datetime
+    workspace: Path
+    connections: Mapping[str, str] = field(default_factory=dict[str, str])
+    resources: tuple[Json, ...] = ()
+
+
+class Tool(Protocol):
+    """Something a step can call. `call` gets arguments that `check` has passed."""
+
+    name: str
+    description: str
+    access: Access
+
+    @property
+    def input_schema(self) -> Json: ...
+
+    def check(self, args: Json) -> Json:
+        """The arguments, defaults filled in; `Invalid` names every mistake."""
+        ...
+
+    def subject(self, args: Json) -> str:
+        """What an allow-list pattern such as `Read(reports/*)` is compared with."""
+        ...
+
+    def target(self, args: Json, scope: CallScope) -> Target | None: ...
+
+    def summary(self, args: Json) -> str:
+        """Plain words: "posts to #team-updates"."""
+        ...
+
+    async def call(self, args: Json, scope: CallScope) -> Json: ...
+
+    async def hold(self, args: Json, scope: CallScope) -> Json:
+        """What a call answers that is only shown and not sent (preview)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalTool:
+    """A tool of ours that reaches nothing outside but what `run` itself reaches."""
+
+    name: str
+    description: str
+    arguments: type[BaseModel]
+    access: Access
+    run: Callable[[Any, CallScope], Awaitable[Json]]
+    subject_field: str
+
+    @property
+    def input_schema(self) -> Json:
+        return self.arguments.model_json_schema()
+
+    def check(self, args: Json) -> Json:
+        try:
+            return self.arguments.model_validate(args).model_dump()
+        except ValidationError as error:
+            fields = [
+                {"field": ".".join(map(str, e["loc"])), "value": repr(e["input"])[:200], "rule": e["msg"]}
+                for e in error.errors(include_url=False, include_context=False)
+            ]
+            names = ", ".join(str(f["field"]) or "arguments" for f in fields)
+            raise Invalid(f"{self.name}: please check {names}.", fields=fields, tool=self.name) from None
+
+    def subject(self, args: Json) -> str:
+        return str(args.get(self.subject_field, ""))
+
+    def target(self, args: Json, scope: CallScope) -> Target | None:
+        return None
+
+    def summary(self, args: Json) -> str:
+        return f"{self.name} {self.subject(args)}".strip()
+
+    async def call(self, args: Json, scope: CallScope) -> Json:
+        return await self.run(self.arguments.model_validate(args), scope)
+
+    async def hold(self, args: Json, scope: CallScope) -> Json:
+        return await self.call(args, scope)
