@@ -1,0 +1,1 @@
+"""Notion: databases and pages of a workspace."""

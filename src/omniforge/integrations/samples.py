@@ -1,0 +1,85 @@
+"""Dry runs: a service's tools over its sample data, and over every way a service can fail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import httpx
+
+from omniforge.integrations.manifest import Integration
+from omniforge.integrations.rest import RestClient
+
+SAMPLE_ADDRESS = "http://sample.invalid"
+"""Nothing answers there: what does not go through the sample transport fails."""
+
+
+class SampleFault(StrEnum):
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    UNAVAILABLE = "unavailable"
+    TIMEOUT = "timeout"
+
+
+class LogicalClock:
+    """Time that passes only by waiting, so that waits of a dry run take none."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+
+
+class FaultTransport(httpx.AsyncBaseTransport):
+    """Ends every request with one fault, in the service's own words from `fixtures/faults.json`."""
+
+    def __init__(self, fault: SampleFault, answers: Mapping[str, Any]) -> None:
+        self._fault, self._answers = fault, answers
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._fault is SampleFault.TIMEOUT:
+            raise httpx.ReadTimeout("sample of a timeout", request=request)
+        answer = self._answers[self._fault]
+        return httpx.Response(answer["status"], headers=answer.get("headers"), json=answer["body"])
+
+
+@asynccontextmanager
+async def sample_client(
+    integration: Integration,
+    now: datetime,
+    *,
+    resources: Sequence[Mapping[str, Any]] = (),
+    empty: bool = False,
+    fault: SampleFault | None = None,
+) -> AsyncGenerator[RestClient]:
+    """A client that reaches nothing but sample data."""
+    if fault is not None:
+        answers = json.loads((integration.folder / "fixtures" / "faults.json").read_text(encoding="utf-8"))
+        transport: httpx.AsyncBaseTransport = FaultTransport(fault, answers)
+    else:
+        transport = integration.samples(now, resources=resources, empty=empty)
+    async with httpx.AsyncClient(transport=transport, trust_env=False) as http:
+        yield RestClient(
+            http,
+            title=integration.title,
+            base_url=SAMPLE_ADDRESS,
+            token=_no_token,
+            clock=LogicalClock(now),
+            headers=integration.manifest.headers,
+        )
+
+
+async def _no_token(rejected: str | None = None) -> str:
+    return "sample"

@@ -1,0 +1,402 @@
+"""What one can do with services outside: connect, look around, call a tool, disconnect."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+from aiolimiter import AsyncLimiter
+
+from omniforge.core.actor import Actor, Role
+from omniforge.core.clock import Clock
+from omniforge.core.config import Settings
+from omniforge.core.errors import Conflict, Forbidden, Invalid, OmniForgeError
+from omniforge.core.paging import Paging
+from omniforge.db import Database
+from omniforge.integrations import oauth, store
+from omniforge.integrations.errors import ConnectionExpired
+from omniforge.integrations.manifest import Integration, Json, load_catalog, tool_of
+from omniforge.integrations.rest import Patience, RestClient
+from omniforge.integrations.samples import SampleFault, sample_client
+from omniforge.integrations.schemas import (
+    Connection,
+    ConnectionKind,
+    ConnectionStatus,
+    Disconnected,
+    IntegrationView,
+    Resource,
+    SignIn,
+)
+from omniforge.integrations.signin import (
+    ConnectionArrived,
+    Finisher,
+    Identity,
+    SignInDeclined,
+    SignIns,
+    hashed,
+    known,
+)
+from omniforge.integrations.store import ConnectionRow
+from omniforge.integrations.tokens import ConnectionTokens, expired
+from omniforge.integrations.views import view_of_connection, view_of_integration, view_of_resource
+from omniforge.tenants import SecretBox
+
+MAY_PASTE_KEYS = frozenset({Role.DEVELOPER, Role.ADMIN, Role.OWNER})
+USED_GRAIN = timedelta(minutes=1)
+"""`last_used_at` is written at most this often."""
+
+logger = logging.getLogger(__name__)
+
+
+class ConnectionInUse(Conflict):
+    """Agents need this connection; `details["affected_agents"]` lists them."""
+
+    code = "connection_in_use"
+
+
+class IntegrationService:
+    """Integrations of this installation and people's connections to them.
+
+    `rate` (requests per second) replaces the manifest's; `patience` bounds waits and sizes. The hook lists
+    are called after commit: `on_connected`, `on_declined`, `on_disconnected` (tenant id and connection id).
+    `dependants` name the agents that need a connection, as `{id, name}` objects.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        secrets: SecretBox,
+        settings: Settings,
+        clock: Clock,
+        *,
+        catalog: Mapping[str, Integration] | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        rate: float | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self.db, self.settings, self.clock = db, settings, clock
+        self.catalog = load_catalog() if catalog is None else catalog
+        self.on_connected: list[Callable[[ConnectionArrived], Awaitable[None]]] = []
+        self.on_declined: list[Callable[[SignInDeclined], Awaitable[None]]] = []
+        self.on_disconnected: list[Callable[[str, str], Awaitable[None]]] = []
+        self.dependants: list[Callable[[str, str], Awaitable[Sequence[Json]]]] = []
+        self._secrets = secrets
+        self._http = httpx.AsyncClient(transport=transport, follow_redirects=False)
+        self._rate, self._patience = rate, patience or Patience()
+        self._paces: dict[str, AsyncLimiter] = {}
+        self._tokens = ConnectionTokens(db, secrets, settings, clock, self._http)
+        self._sign_ins = SignIns(db, secrets, settings, clock, self.catalog, self._http, self._identify)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    # --- integrations
+
+    async def list_integrations(self, actor: Actor) -> list[IntegrationView]:
+        actor.require("integration:view")
+        async with self.db.read() as session:
+            working = await store.working_integrations(session, actor.tenant_id, actor.user_id)
+        return [self._view(integration, integration.id in working) for integration in self.catalog.values()]
+
+    async def integration(self, actor: Actor, integration_id: str) -> IntegrationView:
+        known(self.catalog, integration_id)
+        return next(view for view in await self.list_integrations(actor) if view.id == integration_id)
+
+    def _view(self, integration: Integration, connected: bool) -> IntegrationView:
+        configured = oauth.client_of(self.settings, integration.manifest) is not None
+        return view_of_integration(integration, configured=configured, connected=connected)
+
+    # --- signing in
+
+    async def start_sign_in(
+        self,
+        actor: Actor,
+        integration_id: str,
+        *,
+        session_id: str | None = None,
+        return_to: str | None = None,
+        browser: str | None = None,
+    ) -> SignIn:
+        """A link to sign in at the service. `browser` binds it to the browser that was given that value."""
+        actor.require("integration:connect")
+        return await self._sign_ins.start(
+            actor,
+            known(self.catalog, integration_id),
+            session_id=session_id,
+            return_to=return_to,
+            browser=browser,
+        )
+
+    async def finish_sign_in(
+        self, actor: Actor, integration_id: str, code: str, state: str, *, browser: str | None = None
+    ) -> Connection:
+        """Exchange the code and store the connection. StateInvalid for every state that is not this actor's
+        own good one; the same actor asking again gets the stored connection.
+        """
+        actor.require("integration:connect")
+        finisher = Finisher(actor, browser)
+        connection_id, arrived = await self._sign_ins.finish(integration_id, code, state, finisher)
+        await self._announce(self.on_connected, arrived)
+        return await self.connection(actor, connection_id)
+
+    async def finish_in_browser(
+        self, integration_id: str, code: str, state: str, browser: str | None
+    ) -> tuple[Connection, str | None]:
+        """The same for the page the service leads to: the connection, and the path to return to."""
+        _, arrived = await self._sign_ins.finish(integration_id, code, state, Finisher(browser=browser))
+        await self._announce(self.on_connected, arrived)
+        async with self.db.read() as session:
+            row = await store.get_finished_connection(session, hashed(state))
+        return self._shown(row), await self._sign_ins.return_to(state)
+
+    async def decline_sign_in(
+        self, integration_id: str, state: str, *, actor: Actor | None = None, browser: str | None = None
+    ) -> str | None:
+        """The person said no at the service: the state is used up. Returns the path to return to."""
+        declined = await self._sign_ins.decline(integration_id, state, Finisher(actor, browser))
+        await self._announce(self.on_declined, declined)
+        return await self._sign_ins.return_to(state)
+
+    async def add_key_connection(self, actor: Actor, integration_id: str, key: str) -> Connection:
+        """Store a pasted access key after the service took it once."""
+        actor.require("integration:connect")
+        integration = known(self.catalog, integration_id)
+        if actor.role not in MAY_PASTE_KEYS:
+            raise Forbidden(
+                "Access keys can be pasted by developers, admins and owners.", role=actor.role.value
+            )
+        if not integration.manifest.sign_in.accepts_keys:
+            raise Invalid(f"{integration.title} does not work with access keys.", code="key_not_accepted")
+        rule = [{"field": "key", "value": "…", "rule": f"an access key that {integration.title} accepts"}]
+        if not key.isascii() or not key.isprintable() or key != key.strip():
+            raise Invalid("That does not look like an access key.", code="key_refused", fields=rule)
+        try:
+            identity = await self._identify(integration, key)
+        except ConnectionExpired:
+            raise Invalid(
+                f"{integration.title} does not accept this key.", code="key_refused", fields=rule
+            ) from None
+        tokens = oauth.Tokens(key, None, "bearer", None, (), None, None)
+        connection_id = await self._sign_ins.store(
+            actor.tenant_id, actor.user_id, integration, ConnectionKind.KEY, identity, tokens
+        )
+        arrived = ConnectionArrived(
+            actor.tenant_id, actor.user_id, integration.id, connection_id, identity.workspace_name, None
+        )
+        await self._announce(self.on_connected, arrived)
+        return await self.connection(actor, connection_id)
+
+    # --- connections
+
+    async def list_connections(
+        self, actor: Actor, integration: str | None = None, paging: Paging | None = None
+    ) -> tuple[list[Connection], int]:
+        """The actor's own connections and how many there are."""
+        actor.require("integration:view")
+        paging = paging or Paging(limit=200)
+        async with self.db.read() as session:
+            rows, total = await store.list_connections(
+                session, actor.tenant_id, actor.user_id, integration, paging.limit, paging.offset
+            )
+        return [self._shown(row) for row in rows], total
+
+    async def connection(self, actor: Actor, connection_id: str) -> Connection:
+        actor.require("integration:view")
+        return self._shown(await self._own(actor, connection_id))
+
+    async def check(self, actor: Actor, connection_id: str) -> Connection:
+        """Ask the service whether the connection still holds, and say how it stands."""
+        row = await self._manageable(actor, connection_id)
+        integration = known(self.catalog, row.integration_id)
+        try:
+            await self._use(integration, row, integration.manifest.identity_tool, {})
+        except ConnectionExpired:
+            logger.info("connection %s does not hold any more", row.id)
+        async with self.db.read() as session:
+            return self._shown(await store.get_connection(session, actor.tenant_id, row.id, row.user_id))
+
+    async def disconnect(self, actor: Actor, connection_id: str, *, confirm: bool = False) -> Disconnected:
+        """Revoke at the service where possible, and delete the secrets. Without `confirm`, ConnectionInUse
+        when agents need the connection.
+        """
+        row = await self._manageable(actor, connection_id)
+        integration = known(self.catalog, row.integration_id)
+        affected: list[Json] = []
+        for ask in self.dependants:
+            affected += await ask(actor.tenant_id, row.id)
+        if affected and not confirm:
+            raise ConnectionInUse(
+                f"{len(affected)} agents need this connection and would be paused. Disconnect anyway?",
+                affected_agents=affected,
+            )
+        await self._revoke_there(integration, row)
+        async with self.db.transaction() as session:
+            kept = await store.get_connection(session, actor.tenant_id, row.id, row.user_id)
+            kept.access_secret = kept.refresh_secret = kept.expires_at = kept.renewing_until = None
+            kept.status, kept.updated_at = ConnectionStatus.REVOKED, self.clock.now()
+            kept.generation += 1
+        for hook in self.on_disconnected:
+            await hook(actor.tenant_id, row.id)
+        return Disconnected(affected_agents=affected)
+
+    async def _revoke_there(self, integration: Integration, row: ConnectionRow) -> None:
+        client = oauth.client_of(self.settings, integration.manifest)
+        if client is None or row.kind != ConnectionKind.OAUTH or row.access_secret is None:
+            return
+        place = (row.tenant_id, ConnectionRow.__tablename__, row.id)
+        async with self.db.read() as session:
+            token = await self._secrets.open(session, *place, "access", row.access_secret)
+        try:
+            await oauth.revoke(self._http, integration.manifest, client, token)
+        except OmniForgeError as error:  # the secrets go in any case; there the person can remove us too
+            logger.warning("could not revoke %s at %s: %s", row.id, integration.title, error.message)
+
+    # --- looking around and using
+
+    async def list_resources(
+        self, actor: Actor, connection_id: str, kind: str | None = None, search: str | None = None
+    ) -> list[Resource]:
+        """What can be picked through a connection, by name."""
+        actor.require("integration:view")
+        row = await self._own(actor, connection_id)
+        integration = known(self.catalog, row.integration_id)
+        wanted = integration.resource_kind(kind)
+        args = {"search": search} if search else {}
+        found = await self._use(integration, row, wanted.list_tool, args)
+        return [view_of_resource(wanted, item) for item in found.get(wanted.list_key, [])]
+
+    async def describe_resource(
+        self, actor: Actor, connection_id: str, resource_id: str, kind: str | None = None
+    ) -> Resource:
+        """One resource with its fields."""
+        actor.require("integration:view")
+        row = await self._own(actor, connection_id)
+        integration = known(self.catalog, row.integration_id)
+        wanted = integration.resource_kind(kind)
+        if wanted.describe_tool is None:
+            raise Invalid(f"{integration.title} does not describe {wanted.title}.", code="not_supported")
+        args = {wanted.id_argument: resource_id}
+        return view_of_resource(wanted, await self._use(integration, row, wanted.describe_tool, args))
+
+    async def call_tool(
+        self, tenant_id: str, user_id: str, connection_id: str, tool_name: str, args: Mapping[str, Any]
+    ) -> Json:
+        """Do one thing through a person's connection. Whether it may be done was decided before."""
+        integration, _ = tool_of(self.catalog, tool_name)
+        async with self.db.read() as session:
+            row = await store.get_connection(session, tenant_id, connection_id, user_id)
+        if row.integration_id != integration.id:
+            raise Invalid(f"{tool_name} needs a connection to {integration.title}.", code="wrong_connection")
+        return await self._use(integration, row, tool_name, args)
+
+    async def sample_call(
+        self,
+        tool_name: str,
+        args: Mapping[str, Any],
+        *,
+        now: datetime | None = None,
+        resources: Sequence[Mapping[str, Any]] = (),
+        empty: bool = False,
+        fault: SampleFault | None = None,
+    ) -> Json:
+        """The same tool on sample data, without a network, a credential or a connection.
+
+        `now` is what sample times are relative to; `resources` (`{id, name, fields}`) gives the samples the
+        shape of databases known from a connection; `fault` makes every request end that way.
+        """
+        integration, tool = tool_of(self.catalog, tool_name)
+        moment = now or self.clock.now()
+        async with sample_client(
+            integration, moment, resources=resources, empty=empty, fault=fault
+        ) as client:
+            return await tool.call(client, args)
+
+    async def _use(
+        self, integration: Integration, row: ConnectionRow, tool_name: str, args: Mapping[str, Any]
+    ) -> Json:
+        tool = integration.tool(tool_name)
+        given: list[str] = []
+
+        async def token(rejected: str | None = None) -> str:
+            given[:] = [await self._tokens.access_token(integration, row.tenant_id, row.id, rejected)]
+            return given[0]
+
+        try:
+            result = await tool.call(self._client(integration, token, row.id), args)
+        except ConnectionExpired:
+            if given:
+                await self._tokens.give_up(integration, row.tenant_id, row.id, given[0])
+            raise expired(integration, row) from None
+        await self._note_use(row)
+        return result
+
+    async def _note_use(self, row: ConnectionRow) -> None:
+        now = self.clock.now()
+        if row.last_used_at is not None and now - row.last_used_at < USED_GRAIN:
+            return
+        async with self.db.transaction() as session:
+            kept = await store.get_connection(session, row.tenant_id, row.id, row.user_id)
+            kept.last_used_at = now
+
+    async def _identify(self, integration: Integration, access: str) -> Identity:
+        """Whose token this is; proves at the same time that it works."""
+
+        async def token(rejected: str | None = None) -> str:
+            if rejected is not None:
+                raise ConnectionExpired(f"{integration.title} does not accept this access.")
+            return access
+
+        tool = integration.tool(integration.manifest.identity_tool)
+        found = await tool.call(self._client(integration, token, None), {})
+        workspace = found["workspace"]
+        return Identity(str(workspace["id"])[:200], str(workspace["name"])[:300])
+
+    def _client(self, integration: Integration, token: Any, connection_id: str | None) -> RestClient:
+        manifest = integration.manifest
+        pace = None
+        if connection_id is not None:
+            pace = self._paces.get(connection_id)
+            if pace is None:
+                pace = AsyncLimiter(self._rate or manifest.rate_per_second, 1)
+                self._paces[connection_id] = pace
+        return RestClient(
+            self._http,
+            title=manifest.title,
+            base_url=oauth.base_url_of(self.settings, manifest),
+            token=token,
+            clock=self.clock,
+            headers=manifest.headers,
+            pace=pace,
+            patience=self._patience,
+        )
+
+    # --- rows
+
+    async def _own(self, actor: Actor, connection_id: str) -> ConnectionRow:
+        async with self.db.read() as session:
+            return await store.get_connection(session, actor.tenant_id, connection_id, actor.user_id)
+
+    async def _manageable(self, actor: Actor, connection_id: str) -> ConnectionRow:
+        """The actor's own connection, or anybody's in the tenant for who may manage them."""
+        owner = None if actor.may("integration:manage") else actor.user_id
+        async with self.db.read() as session:
+            row = await store.get_connection(session, actor.tenant_id, connection_id, owner)
+        if row.user_id == actor.user_id and owner is not None:
+            actor.require("integration:connect")
+        return row
+
+    def _shown(self, row: ConnectionRow) -> Connection:
+        return view_of_connection(row, self.clock.now())
+
+    async def _announce(self, hooks: Sequence[Callable[[Any], Awaitable[None]]], event: Any) -> None:
+        """Tell every listener; a listener that fails does not undo what happened."""
+        if event is None:
+            return
+        for hook in hooks:
+            try:
+                await hook(event)
+            except OmniForgeError as error:
+                logger.warning("a listener to %s failed: %s", type(event).__name__, error.message)
