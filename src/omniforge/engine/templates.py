@@ -56,7 +56,7 @@ def fill(value: Any, run_input: Mapping[str, Any], steps: Mapping[str, Mapping[s
 
 def _look_up(path: str, run_input: Mapping[str, Any], steps: Mapping[str, Mapping[str, Any]]) -> Any:
     root, *rest = (part.strip() for part in path.split("."))
-    here: Any = run_input if root == "input" else steps.get(root, {})
+    here: Any = run_input if root == "input" else steps.get(root)
     for name in rest:
         if isinstance(here, Mapping):
             here = cast("Mapping[str, Any]", here).get(name)

@@ -16,7 +16,7 @@ from omniforge.core.errors import Invalid, NotFound, RateLimited
 from omniforge.engine.embedded import EmbeddedEngine
 from omniforge.engine.events import Event, EventRow
 from omniforge.engine.plan import Plan, validate_plan
-from omniforge.engine.state import UNFINISHED, StepResult
+from omniforge.engine.state import UNFINISHED, RunStatus, StepResult, StepStatus
 from omniforge.engine.store import Change, RunRecord, RunRow, StepRow, canonical
 
 MAX_INPUT = 262_144
@@ -146,6 +146,21 @@ class RunService:
         result = None if output is None else StepResult(output=dict(output))
         await self.engine.worker.answer(actor.tenant_id, run_id, key, actor.by, result)
         return await self.get_run(actor, run_id)
+
+    async def resume_waiting(self, tenant_id: str, user_id: str, reason: str) -> int:
+        """Do the steps of this person's runs again that wait for `reason`; returns how many there were."""
+        waiting, _ = await self.engine.store.list_runs(
+            tenant_id, status=[RunStatus.WAITING.value], limit=1000
+        )
+        resumed = 0
+        for run, steps in waiting:
+            if json.loads(run.facts).get("user_id") != user_id:
+                continue
+            for step in steps:
+                if step.status == StepStatus.WAITING.value and step.reason == reason:
+                    await self.engine.worker.answer(tenant_id, run.id, step.key, "system:engine", None)
+                    resumed += 1
+        return resumed
 
     async def wait_for(self, actor: Actor, run_id: str) -> RunView:
         """The run once it is over or waits for somebody."""

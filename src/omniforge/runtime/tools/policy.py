@@ -81,7 +81,8 @@ class EffectLock:
                 self.used[index] = self.used.get(index, 0) + 1
                 return
         where = target.name if target else "an unnamed place"
-        approved = [str((entry.get("destination") or {}).get("name")) for entry in self.manifest]
+        places: list[Mapping[str, Any]] = [entry.get("destination") or {} for entry in self.manifest]
+        approved = [str(place.get("name")) for place in places]
         raise EffectNotApproved(
             f"I stopped before {tool} changed {where}: "
             + (

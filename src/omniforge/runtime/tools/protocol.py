@@ -51,9 +51,14 @@ class CallScope:
 class Tool(Protocol):
     """Something a step can call. `call` gets arguments that `check` has passed."""
 
-    name: str
-    description: str
-    access: Access
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def access(self) -> Access: ...
 
     @property
     def input_schema(self) -> Json: ...

@@ -7,7 +7,7 @@ import ipaddress
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 
 import httpcore
@@ -50,7 +50,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Connects only to addresses that pass; the name is resolved once and that answer is used."""
 
     def __init__(self, permitted: Sequence[str] = ()) -> None:
-        self._inner: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()
+        self._inner = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
         self._permitted = [ipaddress.ip_network(network) for network in permitted]
 
     async def connect_tcp(

@@ -1,0 +1,94 @@
+"""HTTP of runs and of the event log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from omniforge.core.paging import Paging
+from omniforge.engine.events import EventRow
+from omniforge.runs.schemas import EventJson, RunJson, RunList, StepAnswer
+from omniforge.runs.service import RunService, run_json
+from omniforge.tenants import CurrentActor
+
+router = APIRouter(prefix="/api/v1", tags=["runs"])
+
+
+def runs_of(request: Request) -> RunService:
+    service: RunService = request.app.state.runs
+    return service
+
+
+Runs = Annotated[RunService, Depends(runs_of)]
+After = Annotated[int, Query(ge=0, description="Only events with a larger seq.")]
+LastEventId = Annotated[str | None, Header(description="What a browser sends when it reconnects.")]
+
+
+@router.get("/runs")
+async def list_runs(
+    actor: CurrentActor,
+    runs: Runs,
+    paging: Annotated[Paging, Query()],
+) -> RunList:
+    views, total = await runs.list_runs(actor, limit=paging.limit, offset=paging.offset)
+    items = [RunJson(**run_json(view)) for view in views]
+    return RunList(runs=items, total=total, limit=paging.limit, offset=paging.offset)
+
+
+@router.get("/runs/{run_id}")
+async def get_run(run_id: str, actor: CurrentActor, runs: Runs) -> RunJson:
+    return RunJson(**run_json(await runs.get_run(actor, run_id)))
+
+
+@router.post("/runs/{run_id}/cancel")
+async def cancel_run(run_id: str, actor: CurrentActor, runs: Runs) -> RunJson:
+    return RunJson(**run_json(await runs.cancel_run(actor, run_id)))
+
+
+@router.post("/runs/{run_id}/steps/{key}/answer")
+async def answer_step(run_id: str, key: str, body: StepAnswer, actor: CurrentActor, runs: Runs) -> RunJson:
+    return RunJson(**run_json(await runs.answer_step(actor, run_id, key, body.output)))
+
+
+async def known_run(run_id: str, actor: CurrentActor, runs: Runs) -> str:
+    """Answers 404 before a stream begins; once it has begun, the status cannot change."""
+    await runs.get_run(actor, run_id)
+    return run_id
+
+
+@router.get("/runs/{run_id}/events", response_class=EventSourceResponse)
+async def follow_run(
+    run_id: Annotated[str, Depends(known_run)],
+    actor: CurrentActor,
+    runs: Runs,
+    after: After = 0,
+    last_event_id: LastEventId = None,
+) -> AsyncIterable[ServerSentEvent]:
+    async for row in runs.follow(actor, run_id, resume_after(after, last_event_id)):
+        yield sent(row)
+
+
+@router.get("/events", response_class=EventSourceResponse)
+async def follow_events(
+    actor: CurrentActor,
+    runs: Runs,
+    after: After = 0,
+    last_event_id: LastEventId = None,
+) -> AsyncIterable[ServerSentEvent]:
+    """Everything that happens in the tenant, from `after` on, live."""
+    actor.require("agent:view")
+    async for row in runs.engine.events.follow(actor.tenant_id, after=resume_after(after, last_event_id)):
+        yield sent(row)
+
+
+def resume_after(after: int, last_event_id: str | None) -> int:
+    """Where a stream goes on: the larger of `after` and Last-Event-ID, garbage in the header ignored."""
+    known = last_event_id is not None and last_event_id.isascii() and last_event_id.isdecimal()
+    return max(after, int(last_event_id[:18]) if known and last_event_id else 0)
+
+
+def sent(row: EventRow) -> ServerSentEvent:
+    return ServerSentEvent(data=EventJson(**row.shown()), event=row.type, id=str(row.seq))
