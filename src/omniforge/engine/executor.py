@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,8 @@ from omniforge.engine.state import (
     final_status,
 )
 from omniforge.engine.store import Change, RunRecord, StepRecord
+
+log = logging.getLogger(__name__)
 
 MAX_OUTPUT = 1_048_576
 ENGINE = "system:engine"
@@ -157,7 +160,11 @@ class Executor:
             if step.timeout is not None and limit.expired():
                 return timed_out(step.timeout)
             return classify(error)
-        except Exception as error:  # noqa: BLE001 - the path of a handler's fault ends here
+        except OmniForgeError as error:
+            return classify(error)
+        except Exception as error:
+            # The path of a handler's fault ends here: told in plain words, kept whole for developers.
+            log.exception("step %s of run %s failed unexpectedly", step.key, run.record.id)
             return classify(error)
 
     # --- changes -------------------------------------------------------------------------------------------

@@ -314,6 +314,22 @@ class IntegrationService:
         ) as client:
             return await tool.call(client, args)
 
+    async def sample_resources(self, integration_id: str) -> list[Resource]:
+        """What could be picked, from the sample data; for building without a connection."""
+        wanted = known(self.catalog, integration_id).resource_kind(None)
+        found = await self.sample_call(wanted.list_tool, {})
+        return [_resource(wanted, item) for item in found.get(wanted.list_key, [])]
+
+    async def describe_sample(self, integration_id: str, resource_id: str) -> Resource:
+        """One resource of the sample data with its fields."""
+        integration = known(self.catalog, integration_id)
+        wanted = integration.resource_kind(None)
+        if wanted.describe_tool is None:
+            raise Invalid(f"{integration.title} does not describe {wanted.title}.", code="not_supported")
+        return _resource(
+            wanted, await self.sample_call(wanted.describe_tool, {wanted.id_argument: resource_id})
+        )
+
     async def _use(
         self, integration: Integration, row: ConnectionRow, tool_name: str, args: Mapping[str, Any]
     ) -> Json:

@@ -1,0 +1,1 @@
+"""Sandbox providers, each a module that knows nothing of the others."""

@@ -1,0 +1,207 @@
+"""From draft to active and back: what must hold before an agent may have effects, and its schedule."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from omniforge.agents import store, views
+from omniforge.agents.inbox import Inbox
+from omniforge.agents.launch import Launch
+from omniforge.agents.schedule import next_fire
+from omniforge.agents.schemas import AgentStatus, Snapshot, TestReport, Verdict
+from omniforge.agents.store import AgentRow, TestRow, VersionRow
+from omniforge.core.actor import Actor
+from omniforge.core.clock import Clock
+from omniforge.core.errors import Conflict, Invalid, NotFound
+from omniforge.db import Database
+from omniforge.engine.events import Event, EventLog
+
+Json = dict[str, Any]
+
+
+class VersionConflict(Conflict):
+    """Somebody changed the agent meanwhile; `details["version"]` is the current version."""
+
+    code = "version_conflict"
+
+
+class Bell:
+    """Wakes whoever waits for the schedules to change."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        rung, self._rung = self._rung, asyncio.Event()
+        rung.set()
+
+    def next_ring(self) -> asyncio.Event:
+        """Set by the next `ring`. Take it before looking at what may have changed."""
+        return self._rung
+
+
+class Activation:
+    def __init__(self, db: Database, launch: Launch, events: EventLog, inbox: Inbox, clock: Clock) -> None:
+        self.db, self.launch, self.events, self.inbox, self.clock = db, launch, events, inbox, clock
+        self.bell = Bell()
+
+    async def activate(
+        self,
+        actor: Actor,
+        row: AgentRow,
+        *,
+        test_id: str | None,
+        manifest_hash: str | None,
+        expected_version: int | None,
+    ) -> None:
+        """Switch on what was tested and approved. Resuming an unchanged agent needs neither.
+
+        Errors: VersionConflict; Invalid with the codes not_tested, connection_missing, manifest_not_approved.
+        """
+        check_version(row, expected_version)
+        if row.status == AgentStatus.ARCHIVED.value:
+            raise Conflict("This agent was deleted.", code="archived", agent_id=row.id)
+        content = views.content_of(row)
+        unchanged = row.activated_by is not None and row.pending is None
+        if unchanged and row.status == AgentStatus.ACTIVE.value:
+            return
+        tested: tuple[Snapshot, TestReport] | None = None
+        if not unchanged:
+            snapshot = await self.launch.pin(actor, row.id, content)
+            tested = snapshot, await self._passed_test(actor, row, snapshot, test_id)
+        connections, missing = await self.launch.connections_for(actor, row, content)
+        if missing:
+            raise Invalid(
+                f"This agent needs your {self.launch.title(missing[0])}. Connect it, then switch it on.",
+                code="connection_missing",
+                integrations=missing,
+            )
+        if tested is not None and manifest_hash != tested[1].manifest_hash:
+            raise Invalid(
+                "Look at what it will do outside and approve exactly that.",
+                code="manifest_not_approved",
+                manifest=tested[1].manifest,
+                manifest_hash=tested[1].manifest_hash,
+            )
+        async with self.db.transaction() as session:
+            kept = await store.get_agent(session, actor.tenant_id, row.id)
+            if kept.updated_at != row.updated_at:
+                raise VersionConflict("Somebody changed this agent a moment ago.", version=kept.version)
+            if tested is not None:
+                self._store_version(session, actor, kept, *tested)
+            kept.status, kept.activated_by = AgentStatus.ACTIVE.value, actor.user_id
+            kept.paused_reason, kept.connections = "", {**kept.connections, **connections}
+            kept.updated_at = self.clock.now()
+            kept.next_fire_at = self.next_fire(kept)
+            await self._note(session, actor.by, kept, "agent.activated", version=kept.version)
+
+    async def _passed_test(
+        self, actor: Actor, row: AgentRow, snapshot: Snapshot, test_id: str | None
+    ) -> TestReport:
+        refused = Invalid(
+            "Before it goes live it is tested, exactly as it is now. A test changes nothing.",
+            code="not_tested",
+            content_hash=snapshot.hash,
+        )
+        if test_id is None:
+            raise refused
+        test: TestRow | None
+        async with self.db.read() as session:
+            try:
+                test = await store.get_test(session, actor.tenant_id, test_id)
+            except NotFound:
+                test = None
+        if test is None or test.agent_id != row.id or test.report is None:
+            raise refused
+        if test.verdict != Verdict.PASSED.value or test.content_hash != snapshot.hash:
+            raise refused
+        return TestReport.model_validate(test.report)
+
+    def _store_version(
+        self, session: AsyncSession, actor: Actor, row: AgentRow, snapshot: Snapshot, report: TestReport
+    ) -> None:
+        """Keep what was approved as the agent's next version, and make it what runs."""
+        version = views.next_version(row)
+        session.add(
+            VersionRow(
+                tenant_id=row.tenant_id,
+                agent_id=row.id,
+                version=version,
+                snapshot=snapshot.model_dump(mode="json"),
+                content_hash=snapshot.hash,
+                manifest=report.manifest,
+                manifest_hash=report.manifest_hash,
+                summary=row.summary or views.change_summary(row, snapshot.content),
+                author=actor.by,
+                created_at=self.clock.now(),
+            )
+        )
+        views.set_content(row, snapshot.content)
+        row.version, row.pending, row.summary = version, None, ""
+
+    async def pause(self, actor: Actor, agent_id: str, reason: str) -> None:
+        """Stop its fires; what runs finishes."""
+        async with self.db.transaction() as session:
+            row = await store.get_agent(session, actor.tenant_id, agent_id)
+            if row.status not in (AgentStatus.ACTIVE.value, AgentStatus.PAUSED.value):
+                message = f"This agent is not switched on; it is {row.status}."
+                raise Conflict(message, code="not_active", agent_id=agent_id, status=row.status)
+            if row.status == AgentStatus.ACTIVE.value:
+                await self._pause(session, row, actor.by, reason)
+
+    async def pause_unattended(self, due: AgentRow, reason: str, notice: str) -> None:
+        """Pause an agent that cannot go on by itself, and tell its owner why."""
+        async with self.db.transaction() as session:
+            row = await store.get_agent(session, due.tenant_id, due.id)
+            if row.status != AgentStatus.ACTIVE.value:
+                return
+            await self._pause(session, row, "system:agents", reason)
+            self.inbox.deliver(session, row, kind="notice", title=f"{row.name} is paused", text=notice)
+
+    async def on_disconnected(self, tenant_id: str, connection_id: str) -> None:
+        """Pause the agents bound to a connection that is gone, and tell their owners."""
+        async with self.db.read() as session:
+            rows = await store.agents_of(session, tenant_id)
+        for row in rows:
+            if connection_id in row.connections.values():
+                await self.pause_unattended(
+                    row,
+                    "A connection it needs was removed.",
+                    "A connection this agent needs was removed, so it does not run any more. "
+                    "Nothing was sent. Connect again and switch it on.",
+                )
+
+    async def _pause(self, session: AsyncSession, row: AgentRow, by: str, reason: str) -> None:
+        row.status, row.paused_reason, row.next_fire_at = AgentStatus.PAUSED.value, reason, None
+        row.updated_at = self.clock.now()
+        await self._note(session, by, row, "agent.paused", reason=reason)
+
+    async def archive(self, actor: Actor, agent_id: str) -> None:
+        async with self.db.transaction() as session:
+            row = await store.get_agent(session, actor.tenant_id, agent_id)
+            row.status, row.next_fire_at = AgentStatus.ARCHIVED.value, None
+            row.updated_at = self.clock.now()
+            await self._note(session, actor.by, row, "agent.archived")
+
+    def next_fire(self, row: AgentRow) -> datetime | None:
+        if row.schedule is None:
+            return None
+        return next_fire(row.schedule, row.timezone, self.clock.now())
+
+    async def _note(self, session: AsyncSession, by: str, row: AgentRow, type_: str, **payload: Any) -> None:
+        """Write the event with the change it tells of, and wake the scheduler once both are durable."""
+        event = Event(type_, f"agent:{row.id}", self.clock.now(), by, payload)
+        await self.events.append(session, row.tenant_id, event)
+        session.info.setdefault("after_commit", []).append(self.bell.ring)
+
+
+def check_version(row: AgentRow, expected: int | None) -> None:
+    if expected is not None and expected != row.version:
+        raise VersionConflict(
+            f"This agent is at version {row.version} by now; look at it before you change it.",
+            version=row.version,
+        )

@@ -1,0 +1,134 @@
+"""From an agent's row to a started run: pinned skills, bound connections, plan, facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from omniforge.agents.executions import SUBJECT
+from omniforge.agents.people import name_of
+from omniforge.agents.planner import plan_for_agent
+from omniforge.agents.rooms import Connections, Skills
+from omniforge.agents.schemas import AgentContent, Snapshot
+from omniforge.agents.store import AgentRow
+from omniforge.core.actor import Actor
+from omniforge.core.errors import Invalid, NotFound
+from omniforge.integrations.schemas import Connection, ConnectionStatus
+from omniforge.runs.service import Mode, RunService, StartRequest
+from omniforge.tenants.service import TenantService
+
+Json = dict[str, Any]
+
+USABLE = frozenset({ConnectionStatus.HEALTHY, ConnectionStatus.EXPIRING})
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """Why a run is started, with what, and what else its steps are told."""
+
+    mode: Mode = Mode.LIVE
+    input_data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    trigger_type: str = "on_demand"
+    triggered_by: str | None = None
+    logical_time: datetime | None = None
+    idempotency_key: str | None = None
+    resources: Sequence[Mapping[str, Any]] = ()
+    """Resources known from a connection (`{id, name, fields}`), which sample data take the shape of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Starts runs of agents. Whether the agent may run at all has been decided before."""
+
+    runs: RunService
+    skills: Skills
+    integrations: Connections
+    tenants: TenantService
+
+    async def pin(self, actor: Actor, agent_id: str, content: AgentContent) -> Snapshot:
+        """The content with every skill resolved to its files, once; Invalid (skill_not_found) if one is gone."""
+        hashes: dict[str, str] = {}
+        for reference in content.skills:
+            name, source = reference.name, reference.source.value
+            try:
+                hashes[reference.key] = await self.skills.pin(actor, name, agent_id, source)
+            except NotFound as error:
+                raise Invalid(error.message, code="skill_not_found", skill=name) from error
+        return Snapshot(content=content, skill_hashes=hashes)
+
+    async def connections_for(
+        self, actor: Actor, row: AgentRow, content: AgentContent
+    ) -> tuple[dict[str, str], list[str]]:
+        """Integration → connection that can be used now, and the integrations that have none.
+
+        The agent's own choice counts; without one, the person's connection, the newest of several.
+        """
+        chosen: dict[str, str] = {}
+        missing: list[str] = []
+        for integration in content.integrations:
+            offered, _ = await self.integrations.list_connections(actor, integration)
+            usable = [connection for connection in offered if connection.status in USABLE]
+            wanted = row.connections.get(integration)
+            found = [c for c in usable if wanted in (None, c.id)]
+            if found:
+                chosen[integration] = max(found, key=_newest).id
+            else:
+                missing.append(integration)
+        return chosen, missing
+
+    async def start(
+        self,
+        actor: Actor,
+        row: AgentRow,
+        snapshot: Snapshot,
+        occasion: Occasion,
+        *,
+        version: int,
+        connections: Mapping[str, str],
+        manifest: Sequence[Mapping[str, Any]] = (),
+    ) -> str:
+        """Start it through the one door; returns the run id once the run is durable."""
+        facts = {
+            "agent_id": row.id,
+            "agent_version": version,
+            "timezone": snapshot.content.timezone,
+            "connections": dict(connections),
+            "resources": [dict(resource) for resource in occasion.resources],
+            "user": {"id": actor.user_id, "name": await name_of(self.tenants, actor)},
+        }
+        request = StartRequest(
+            plan=plan_for_agent(snapshot, manifest),
+            subject=f"{SUBJECT}{row.id}",
+            input=occasion.input_data,
+            mode=occasion.mode,
+            trigger_type=occasion.trigger_type,
+            triggered_by=occasion.triggered_by,
+            logical_time=occasion.logical_time,
+            facts=facts,
+            idempotency_key=occasion.idempotency_key,
+        )
+        return await self.runs.start_run(actor, request)
+
+    async def problems(self, actor: Actor, row: AgentRow, content: AgentContent) -> list[Json]:
+        """What is missing before this can run: `{code, message}`."""
+        found: list[Json] = []
+        for reference in content.skills:
+            try:
+                await self.skills.pin(actor, reference.name, row.id, reference.source.value)
+            except NotFound as error:
+                found.append({"code": "skill_not_found", "message": error.message, "skill": reference.name})
+        _, missing = await self.connections_for(actor, row, content)
+        for integration in missing:
+            message = f"This agent needs your {self.title(integration)}."
+            found.append({"code": "connection_missing", "message": message, "integration": integration})
+        return found
+
+    def title(self, integration: str) -> str:
+        known = self.integrations.catalog.get(integration)
+        return str(getattr(known, "title", integration))
+
+
+def _newest(connection: Connection) -> datetime:
+    return connection.updated_at

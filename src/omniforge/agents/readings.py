@@ -1,0 +1,263 @@
+"""How a run of an agent reads to people: statuses, results, errors, events under public names (pure).
+
+A run comes in as `runs.service.run_json` shows it, with its plan beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from omniforge.agents.planner import INBOX
+from omniforge.agents.schemas import ExecutionStatus
+
+Json = dict[str, Any]
+
+_STATUSES = {
+    "queued": ExecutionStatus.PENDING,
+    "running": ExecutionStatus.RUNNING,
+    "waiting": ExecutionStatus.WAITING,
+    "paused": ExecutionStatus.WAITING,
+    "completed": ExecutionStatus.COMPLETED,
+    "no_effect": ExecutionStatus.NO_EFFECT,
+    "cancelled": ExecutionStatus.CANCELLED,
+    "failed": ExecutionStatus.FAILED,
+    "compensated": ExecutionStatus.FAILED,
+    "needs_person": ExecutionStatus.FAILED,
+}
+_STEP_STATUSES = {
+    "ready": "pending",
+    "completed": "succeeded",
+    "compensating": "running",
+    "compensated": "cancelled",
+}
+_EVENT_TYPES = {
+    "run.started": "execution_started",
+    "run.waiting": "execution_waiting",
+    "run.finished": "execution_finished",
+    "step.started": "skill_started",
+    "step.progressed": "skill_progress",
+    "step.retried": "skill_retrying",
+    "step.waiting": "skill_waiting",
+    "step.completed": "skill_completed",
+    "step.failed": "skill_failed",
+    "step.skipped": "skill_skipped",
+    "step.cancelled": "skill_skipped",
+    "effect.recorded": "effect_recorded",
+    "log.written": "log",
+    "tool.called": "log",
+}
+_NEXT_STEPS = {
+    "connection_missing": "Connect it, then run this again.",
+    "connection_expired": "Reconnect it, then run this again.",
+    "effect_not_approved": "Test the agent again and approve what it would do, or change it.",
+    "model_not_configured": "Set up a language model, or leave this step out.",
+    "resource_not_found": "Check whether it was renamed or is no longer shared with us, or pick another.",
+    "permission_denied_there": "Give OmniForge access there, then run this again.",
+    "sandbox_unavailable": "'omniforge doctor' shows what to install on this computer.",
+}
+_ANY_NEXT_STEP = "Run it again; if it stops again, show the details to whoever helps you."
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One run, ready to be read: `run` is its JSON view, `plan` and `facts` what it was started with."""
+
+    run: Json
+    plan: Json
+    facts: Json
+
+    @property
+    def is_over(self) -> bool:
+        return self.run["status"] not in ("queued", "running", "waiting", "paused")
+
+    @property
+    def agent_id(self) -> str:
+        return str(self.run["subject"]).removeprefix("agent:")
+
+    def steps(self) -> list[tuple[Json, Json]]:
+        """Each step of the plan with where it stands, in plan order."""
+        rows = {row["key"]: row for row in self.run["steps"]}
+        return [(step, rows.get(step["key"], _UNTOUCHED)) for step in self.plan["steps"]]
+
+
+_UNTOUCHED: Json = {
+    "status": "pending",
+    "attempt": 0,
+    "result": None,
+    "error": None,
+    "reason": None,
+    "started_at": None,
+    "finished_at": None,
+}
+
+
+def execution_status(reading: Reading) -> ExecutionStatus:
+    """`partial` when a step was left out because it failed, or asked for somebody to look."""
+    status = _STATUSES[reading.run["status"]]
+    if status not in (ExecutionStatus.COMPLETED, ExecutionStatus.NO_EFFECT):
+        return status
+    for _, row in reading.steps():
+        if row["status"] == "skipped" and row["error"]:
+            return ExecutionStatus.PARTIAL
+        if row["result"] and row["result"]["signal"] == "flag":
+            return ExecutionStatus.PARTIAL
+    return status
+
+
+def result_of(reading: Reading) -> Json | None:
+    """`{text, output, artifacts}` of the last step that was done; None when none was.
+
+    The text is its report, or else its message. Artifacts of the last step come first.
+    """
+    done = [row["result"] for _, row in reading.steps() if row["status"] == "completed" and row["result"]]
+    if not done:
+        return None
+    last = done[-1]
+    output = last["output"]
+    report = output.get("report") if isinstance(output, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    text = report if isinstance(report, str) else last["message"] or ""
+    artifacts = [artifact for result in [last, *done[:-1]] for artifact in result["artifacts"]]
+    return {"text": text, "output": output, "artifacts": artifacts}
+
+
+def has_content(reading: Reading) -> bool:
+    """Whether the result is worth putting in somebody's inbox."""
+    result = result_of(reading)
+    done = execution_status(reading) in (ExecutionStatus.COMPLETED, ExecutionStatus.PARTIAL)
+    return done and result is not None and bool(result["text"] or result["artifacts"])
+
+
+def skill_results(reading: Reading, *, timed: bool = True) -> list[Json]:
+    """One entry per skill, in plan order; without times where they must not matter."""
+    found: list[Json] = []
+    for step, row in reading.steps():
+        result: Json | None = row["result"]
+        entry: Json = {
+            "key": step["key"],
+            "name": step["args"].get("skill", step["key"]),
+            "version": str(step["args"].get("hash", ""))[:12],
+            "status": _STEP_STATUSES.get(row["status"], row["status"]),
+            "reason": row["reason"],
+            "attempt": row["attempt"],
+            "output_digest": None if result is None else digest(result["output"]),
+            "message": None if result is None else result["message"],
+            "error": row["error"],
+        }
+        if timed:
+            entry |= {"started_at": row["started_at"], "completed_at": row["finished_at"]}
+        found.append(entry)
+    return found
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON value."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def error_of(reading: Reading, effects: Sequence[Json]) -> Json | None:
+    """What happened, what was and was not done, and the next step; None when nothing went wrong."""
+    error: Json | None = reading.run["error"]
+    if error is None:
+        return None
+    names = {step["key"]: step["args"].get("skill", step["key"]) for step, _ in reading.steps()}
+    skill = names.get(str(error.get("step")), "this agent")
+    message = str(error["message"])
+    if error["code"] in ("handler_failed", "script_failed", "bad_output"):
+        message = f"The step '{skill}' stopped unexpectedly."
+    return {
+        "code": error["code"],
+        "message": f"{message} {_done(effects)}",
+        "details": {**error.get("details", {}), "step": error.get("step")},
+        "next_step": _NEXT_STEPS.get(error["code"], _ANY_NEXT_STEP),
+    }
+
+
+def _done(effects: Sequence[Json]) -> str:
+    happened = [str(effect["summary"]) for effect in effects if not effect["held"]]
+    if not happened:
+        return "Nothing was changed or sent."
+    return f"Done before that: {'; '.join(happened[:5])}{' and more' if len(happened) > 5 else ''}."
+
+
+def waiting_for(reading: Reading) -> list[Json] | None:
+    """What a waiting execution waits for, by step."""
+    found = [
+        {"key": step["key"], "skill": step["args"].get("skill"), "reason": row["reason"]}
+        for step, row in reading.steps()
+        if row["status"] == "waiting"
+    ]
+    return found or None
+
+
+def effects_of(payloads: Iterable[Json], *, with_content: bool) -> list[Json]:
+    """Effects from the payloads of `effect.recorded` events, numbered in order.
+
+    An attempt that repeats an effect under the same key tells it again; it is listed once.
+    """
+    by_key: dict[str, Json] = {}
+    for index, payload in enumerate(payloads):
+        by_key.setdefault(str(payload.get("key", index)), payload)
+    found: list[Json] = []
+    for number, payload in enumerate(by_key.values(), start=1):
+        content = payload.get("content")
+        effect = {
+            "n": number,
+            "step": payload.get("step"),
+            "tool": payload.get("tool"),
+            "access": payload.get("access"),
+            "destination": payload.get("destination"),
+            "summary": payload.get("summary", ""),
+            "content_digest": payload.get("content_digest") or digest(content),
+            "held": bool(payload.get("held")),
+        }
+        if with_content:
+            effect["content"] = content
+        found.append(effect)
+    return found
+
+
+def inbox_effect(number: int, result: Json) -> Json:
+    """The delivery of a result to its owner's inbox, told like any other effect."""
+    return {
+        "n": number,
+        "step": None,
+        "tool": INBOX,
+        "access": "write",
+        "destination": {"name": "your inbox here"},
+        "summary": "puts the report in your inbox here",
+        "content_digest": digest(result["text"]),
+        "held": False,
+        "content": result["text"],
+    }
+
+
+def event_of(row: Json, names: Mapping[str, str], status: ExecutionStatus | None) -> Json | None:
+    """A row of the event log under its public name; None for what is no event of an execution.
+
+    `status` is told with the end of the run; the log itself knows only the engine's word for it.
+    """
+    type_ = _EVENT_TYPES.get(row["type"])
+    if type_ is None:
+        return None
+    data = {name: value for name, value in row["payload"].items() if name != "step"}
+    match row["type"]:
+        case "tool.called":
+            data = {"level": "info", "text": data.get("summary", ""), "tool": data.get("tool")}
+        case "run.finished" if status is not None:
+            data["status"] = status.value
+        case _:
+            pass
+    key = row["payload"].get("step")
+    return {
+        "type": type_,
+        "skill_name": names.get(str(key)),
+        "key": key,
+        "seq": row["seq"],
+        "at": row["at"],
+        "data": data,
+    }

@@ -1,0 +1,159 @@
+"""Whether something given is a valid agent; every mistake is found at once (pure)."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from omniforge.agents.planner import plan_for_agent
+from omniforge.agents.schedule import check_cron, zone_of
+from omniforge.agents.schemas import AgentContent, AgentDraft, Snapshot, TriggerType
+from omniforge.core.errors import Invalid
+from omniforge.engine.plan import validate_plan
+
+Json = dict[str, Any]
+RESERVED_KEYS = frozenset({"input", "config", "prev", "steps"})
+_STEP_FIELD = re.compile(r"steps\[(\d+)\]")
+
+
+def check_draft(given: Mapping[str, Any], known_integrations: Collection[str]) -> AgentDraft:
+    """The agent that was described; `Invalid` lists every mistake as `{field, value, rule}`."""
+    draft, problems = examine(given, known_integrations)
+    if draft is None or problems:
+        first = problems[0]
+        raise Invalid(f"{first['field'] or 'This agent'}: {first['rule']}.", fields=problems)
+    return draft
+
+
+def examine(
+    given: Mapping[str, Any], known_integrations: Collection[str]
+) -> tuple[AgentDraft | None, list[Json]]:
+    """The agent as far as it can be read, and its mistakes.
+
+    What has the wrong shape is left out and the rest is looked at all the same, so that nobody has to mend
+    one mistake only to be told the next.
+    """
+    rest = copy.deepcopy(dict(given))
+    problems: list[Json] = []
+    draft: AgentDraft | None = None
+    try:
+        draft = AgentDraft.model_validate(rest)
+    except ValidationError as error:
+        problems = _shape_problems(error)
+        for item in error.errors():
+            _leave_out(rest, item["loc"])
+        try:
+            draft = AgentDraft.model_validate(rest)
+        except ValidationError:
+            return None, problems
+    told = {problem["field"] for problem in problems}
+    problems += [p for p in content_problems(draft, known_integrations) if p["field"] not in told]
+    return draft, problems
+
+
+def content_problems(content: AgentContent, known_integrations: Collection[str]) -> list[Json]:
+    """Every mistake of an agent whose fields all have the right shape."""
+    problems = _trigger_problems(content)
+    problems += [
+        _problem(f"integrations[{index}]", name, f"one of {', '.join(sorted(known_integrations)) or 'none'}")
+        for index, name in enumerate(content.integrations)
+        if name not in known_integrations
+    ]
+    return problems + _skill_problems(content)
+
+
+def _trigger_problems(content: AgentContent) -> list[Json]:
+    problems: list[Json] = []
+    match content.trigger_type, content.schedule:
+        case TriggerType.EVENT_DRIVEN, _:
+            rule = "on_demand or scheduled: agents cannot start on events here"
+            problems.append(_problem("trigger_type", content.trigger_type.value, rule))
+        case TriggerType.SCHEDULED, None:
+            problems.append(_problem("schedule", None, "a scheduled agent has a schedule"))
+        case TriggerType.ON_DEMAND, str(schedule):
+            problems.append(_problem("schedule", schedule, "only a scheduled agent has a schedule"))
+        case _:
+            pass
+    if content.schedule is not None:
+        problems += _refused("schedule", content.schedule, check_cron)
+    return problems + _refused("timezone", content.timezone, zone_of)
+
+
+def _skill_problems(content: AgentContent) -> list[Json]:
+    problems: list[Json] = []
+    orders, keys = set[int](), set[str]()
+    for index, reference in enumerate(content.skills):
+        at = f"skills[{index}]"
+        if reference.order in orders:
+            problems.append(_problem(f"{at}.order", reference.order, "each skill has an order of its own"))
+        if reference.key in keys:
+            rule = "unique in the agent; give a key of its own to a skill that is used twice"
+            problems.append(_problem(f"{at}.key", reference.key, rule))
+        if reference.key in RESERVED_KEYS:
+            rule = f"none of {', '.join(sorted(RESERVED_KEYS))}"
+            problems.append(_problem(f"{at}.key", reference.key, rule))
+        orders.add(reference.order)
+        keys.add(reference.key)
+    return problems or _plan_problems(content)
+
+
+def _plan_problems(content: AgentContent) -> list[Json]:
+    """What the plan would be refused for, told in terms of the agent's skills."""
+    snapshot = Snapshot(content=content, skill_hashes={ref.key: "" for ref in content.skills})
+    try:
+        validate_plan(plan_for_agent(snapshot))
+    except Invalid as refusal:
+        by_order = sorted(range(len(content.skills)), key=lambda index: content.skills[index].order)
+        fields = cast("list[Json]", refusal.details["fields"])
+        return [{**item, "field": _as_skill_field(item["field"], by_order)} for item in fields]
+    return []
+
+
+def _as_skill_field(field: str, by_order: Sequence[int]) -> str:
+    named = _STEP_FIELD.sub(lambda found: f"skills[{by_order[int(found[1])]}]", field)
+    return "skills" if named == "steps" else named
+
+
+def _shape_problems(error: ValidationError) -> list[Json]:
+    problems: list[Json] = []
+    for item in error.errors(include_url=False, include_context=False):
+        value = item["input"] if isinstance(item["input"], str | int | float | bool) else None
+        rule = item["msg"]
+        if item["type"] == "extra_forbidden":
+            rule = "not a field of an agent"
+        problems.append(_problem(_path(item["loc"]), value, rule))
+    return problems
+
+
+def _path(location: Sequence[str | int]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _leave_out(given: Json, location: Sequence[str | int]) -> None:
+    here: Any = given
+    for part in location[:-1]:
+        try:
+            here = here[part]
+        except (KeyError, IndexError, TypeError):
+            return
+    if isinstance(here, dict) and location:
+        cast("dict[Any, Any]", here).pop(location[-1], None)
+
+
+def _refused(field: str, value: str, check: Callable[[str], object]) -> list[Json]:
+    try:
+        check(value)
+    except ValueError as refusal:
+        return [_problem(field, value, str(refusal))]
+    return []
+
+
+def _problem(field: str, value: Any, rule: str) -> Json:
+    return {"field": field, "value": value, "rule": rule}

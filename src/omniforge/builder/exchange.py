@@ -1,0 +1,288 @@
+"""What the conversation and its surroundings tell each other: facts in, requests out, outcomes back, a reply.
+
+`respond(state, message, facts)` answers a message. When the turn carries a request, the caller does it and
+hands the observed outcome to `resume(state, outcome, facts)`, until a turn carries none: that turn has the reply.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from omniforge.builder.generator import AgentDraft
+from omniforge.builder.state import ConversationState, Resource
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    """A service of this installation. `asks` are the lines on what its sign-in screen asks and why."""
+
+    name: str
+    title: str
+    configured: bool = True
+    asks: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    id: str
+    integration: str
+    workspace_name: str
+    healthy: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSeen:
+    """An agent of this person. `next_run` is aware; `last_run` a few plain words such as `completed on
+    Monday`."""
+
+    id: str
+    name: str
+    description: str = ""
+    status: str = "draft"
+    next_run: datetime | None = None
+    timezone: str = "UTC"
+    last_run: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is true now. `timezone` is the best known zone; `zone_known` is False when it is a last resort.
+    `away` is True when the person comes back after a pause: the reply then opens with a recap."""
+
+    now: datetime
+    timezone: str = "UTC"
+    zone_known: bool = False
+    integrations: tuple[Integration, ...] = ()
+    connections: tuple[Connection, ...] = ()
+    agents: tuple[AgentSeen, ...] = ()
+    away: bool = False
+
+
+# --- requests: what the caller shall do -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StartSignIn:
+    """→ SignInStarted or Failed."""
+
+    integration: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckConnection:
+    """Look for a connection of this person and prove it by a call. → ConnectionChecked or Failed."""
+
+    integration: str
+    connection_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListResources:
+    """List what the connection sees; the integration's sample data when `sample`. → ResourcesListed or
+    Failed."""
+
+    integration: str
+    connection_id: str | None
+    sample: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeResources:
+    """Read the fields of these resources. → ResourcesDescribed or Failed."""
+
+    integration: str
+    connection_id: str | None
+    ids: tuple[str, ...]
+    sample: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CreateAgent:
+    """Write the skills and a draft agent. → AgentSaved or Failed."""
+
+    draft: AgentDraft
+    connection_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteAgent:
+    """Bring an agent's draft or pending version to this content. → AgentSaved or Failed."""
+
+    agent_id: str
+    draft: AgentDraft
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunTest:
+    """`preview` reads for real and holds writes back, `dry` works on sample data. → TestFinished or
+    Failed."""
+
+    agent_id: str
+    mode: str = "preview"
+
+
+@dataclass(frozen=True, slots=True)
+class Activate:
+    """Switch on exactly the content of this test. → Activated or Failed."""
+
+    agent_id: str
+    test_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunAgent:
+    """Start an active agent for this person. → RunFinished, RunStarted or Failed."""
+
+    agent_id: str
+
+
+Request = (
+    StartSignIn | CheckConnection | ListResources | DescribeResources | CreateAgent | RewriteAgent | RunTest
+    | Activate | RunAgent
+)  # fmt: skip
+
+
+# --- outcomes: what was observed ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SignInStarted:
+    integration: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionChecked:
+    """`connection` is None when nothing has arrived."""
+
+    integration: str
+    connection: Connection | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcesListed:
+    resources: tuple[Resource, ...]
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcesDescribed:
+    """The same resources with `fields` filled."""
+
+    resources: tuple[Resource, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSaved:
+    agent_id: str
+    name: str
+    skills: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One write or send, in plain words ("posts one message to #team"), as it would happen."""
+
+    summary: str
+    access: str
+    destination: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TestFinished:
+    """`verdict`: passed, failed, no_effect, not_simulated. `read` names the resources really read, `problem`
+    in plain words what went wrong, `code` its error code."""
+
+    __test__ = False
+    test_id: str
+    mode: str
+    verdict: str
+    report: str
+    effects: tuple[Effect, ...] = ()
+    read: tuple[str, ...] = ()
+    items: int | None = None
+    sample_data: bool = False
+    problem: str | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Activated:
+    """`next_run` is the stored time of the next fire; None for an agent that runs when asked."""
+
+    agent_id: str
+    name: str
+    version: int
+    next_run: datetime | None
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    execution_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """`steps` are (name, status) of each skill."""
+
+    execution_id: str
+    name: str
+    status: str
+    text: str
+    steps: tuple[tuple[str, str], ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A request that did not work out. `code` is one of the error codes people can be told in plain words."""
+
+    code: str
+    message: str = ""
+    details: Json = field(default_factory=dict[str, Any])
+
+
+Outcome = (
+    SignInStarted | ConnectionChecked | ResourcesListed | ResourcesDescribed | AgentSaved | TestFinished
+    | Activated | RunStarted | RunFinished | Failed
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`quoted` are the parts written by people or services: they are exempt from the check of words."""
+
+    text: str
+    phase: str
+    actions: tuple[str, ...] = ()
+    oauth_url: str | None = None
+    cards: tuple[Json, ...] = ()
+    quoted: tuple[str, ...] = ()
+
+    def to_json(self, draft_agent_id: str | None = None) -> Json:
+        data: Json = {"cards": list(self.cards)}
+        if draft_agent_id:
+            data["draft_agent_id"] = draft_agent_id
+        return {
+            "text": self.text, "phase": self.phase, "actions": list(self.actions),
+            "oauth_url": self.oauth_url, "data": data,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Exactly one of `request` and `reply` is set. `progress` is a true line to show while the request
+    runs."""
+
+    state: ConversationState
+    reply: Reply | None = None
+    request: Request | None = None
+    progress: str | None = None

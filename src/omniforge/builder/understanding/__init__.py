@@ -1,0 +1,1 @@
+"""What people mean, by rules: stance, schedules, references, slots, intents. Pure."""

@@ -1,0 +1,230 @@
+"""What a message is about as a whole: a wish, a command, or a question on the side."""
+
+# ruff: noqa: E501 - patterns and sentences are easier to read and compare in one piece
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from omniforge.builder.understanding.days import DAY
+from omniforge.builder.understanding.text import normalise, stems, words
+
+
+class Side(StrEnum):
+    """Questions that are answered without losing the open one."""
+
+    SAFE = "safe"
+    WORKS = "works"
+    SO_FAR = "so_far"
+    HOW_LONG = "how_long"
+    NEXT = "next"
+    HELP = "help"
+    ZONE = "zone"
+
+
+class Command(StrEnum):
+    RUN = "run"
+    STATUS = "status"
+    SHARE = "share"
+    PUBLISH = "publish"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """`goal` such as `weekly report`; `pain`: work was described, but no product of it named."""
+
+    goal: str | None
+    subject: str | None
+    pain: bool
+
+
+_GOAL = re.compile(
+    r"\b(?P<noun>reports?|reporting|summar(?:y|ies|i[sz]e[sd]?|i[sz]ing)|digests?|overviews?|round-?ups?|recaps?|status updates?|"
+    r"brief(?:s|ings?)?|newsletters?|rundowns?|wrap-?ups?|write-?ups?|snapshots?|dashboards?)\b",
+    re.IGNORECASE,
+)
+_SUBJECT = re.compile(
+    r"\b(?P<subject>project|team|sales|client|customer|status|progress|product|marketing|finance|hiring|task|sprint|engineering|"
+    r"operations|support|portfolio|pipeline|design|content|event|budget|risk|leadership|executive|board)s? "
+    r"(?:report|summar|digest|overview|round-?up|recap|update|brief|newsletter|rundown|wrap-?up|write-?up)",
+    re.IGNORECASE,
+)
+_CADENCE = (
+    ("quarterly", r"\bquarterly\b|\b(?:every|each) quarter\b"),
+    ("monthly", r"\bmonthly\b|\b(?:every|each|once a) month\b"),
+    (
+        "daily",
+        r"\bdaily\b|\b(?:every|each) (?:day|morning|evening|afternoon|weekday|workday|night)\b|\beveryday\b",
+    ),
+    (
+        "weekly",
+        rf"\bweekly\b|\b(?:every|each|once a|per|a) week\b|\b(?:every|each) (?:{DAY.pattern})|\b(?:mon|tues|wednes|thurs|fri|satur|sun)days\b",
+    ),
+)
+_PAIN = re.compile(
+    r"\b(?:hours?|manual(?:ly)?|tedious|copy(?:ing)?|paste|pasting|collect(?:ing)?|compil(?:e|ing)|gather(?:ing)?|takes? (?:me|us|ages|forever|too)|"
+    r"spend(?:ing)?|spent|by hand|every week|chase|chasing|put(?:ting)? together|pull(?:ing)? together|keep(?:ing)? track|track(?:ing)?|"
+    r"what(?:'s| is| has|'s been)? (?:happening|going on|changed|new)|automat\w+|repetitive|boring|updates?|progress|status)\b",
+    re.IGNORECASE,
+)
+_SIDE: tuple[tuple[Side, re.Pattern[str]], ...] = (
+    (
+        Side.WORKS,
+        re.compile(
+            r"\bhow (?:will|do|can|would|could|should) (?:i|we|you) (?:know|be sure|tell|check|see|verify)\b|\bwill (?:it|this|that) (?:really |actually )?work\b|\bwhat if (?:it|this|something|that) (?:fails?|breaks?|goes wrong|doesn't work|stops?)\b|\bhow can i trust\b|\bdoes (?:it|this) (?:really |actually )?work\b",
+            re.I,
+        ),
+    ),
+    (
+        Side.SAFE,
+        re.compile(
+            r"\b(?:safe|secure|security|privacy|private|confidential|gdpr|trustworthy|risky|dangerous)\b|\bwho (?:else )?(?:can |will |could )?(?:see|read|access)s?\b|\bwhat (?:can|will|do) you (?:see|read|access|do with)\b|\b(?:delete|change|break|mess up|overwrite|edit|touch) (?:anything|something|my|our)\b|\bwhere (?:is|does|will) (?:my|our|the) data\b",
+            re.I,
+        ),
+    ),
+    (
+        Side.SO_FAR,
+        re.compile(
+            r"\bso far\b|\bwhat (?:have you got|do you have|do you know|did we (?:decide|agree|say)|did i (?:say|tell)|have i told)\b|\b(?:show|give|tell) me (?:the |a )?(?:summary|recap|overview) (?:again|so far|please)\b|\bwhere are we\b|\bremind me\b|\brecap\b(?=[^a-z]*$)|\bwhat's missing\b",
+            re.I,
+        ),
+    ),
+    (Side.HOW_LONG, re.compile(r"\bhow (?:long|much time|quick(?:ly)?|fast)\b", re.I)),
+    (Side.ZONE, re.compile(r"\b(?:which|what|whose) (?:time ?zone|zone)\b", re.I)),
+    (
+        Side.NEXT,
+        re.compile(
+            r"\bwhat(?:'s| is| happens| will happen| comes| do i do| now| then)*\b (?:next|now|then|after that)\b|\bthen what\b|\band now\b|\bwhat do you (?:need|want)\b",
+            re.I,
+        ),
+    ),
+    (
+        Side.HELP,
+        re.compile(
+            r"^\W*(?:please )?help(?: me)?(?: please)?\W*$|\bwhat (?:else )?can (?:you|i|it|this) do\b|\bhow does (?:this|it|that) work\b|\bwhat (?:are you|is this|can i (?:say|ask))\b|\bwho are you\b",
+            re.I,
+        ),
+    ),
+)
+_RUN = re.compile(
+    r"^\W*(?:(?:please|ok|okay|now|hey|hi|yes|and|can you|could you|would you|i want (?:you )?to|i'd like (?:you )?to|let's|go)[\s,]+)*"
+    r"(?:run|start|execute|launch|trigger|kick off|fire up|fire|rerun|re-run)\s+(?P<what>.+?)\W*$",
+    re.IGNORECASE,
+)
+_STATUS = re.compile(
+    r"^\W*(?:status|state)\W*$|\b(?:list|show)(?: me)? (?:all )?(?:my |the |our )?agents\b|\bwhat agents\b|\bwhich agents\b|\bmy agents\b\W*$|"
+    r"\b(?:what's|what is|how's|how is|show(?: me)?|give me|check)(?: the| me)? (?:the |my )?status\b|\bis it (?:running|on|active|live|switched on)\b|"
+    r"\bwhen (?:does|will|is) (?:it|the (?:next|agent|report))\b|\bnext run\b|\bdid it run\b|\bhow is (?:it|my agent) doing\b|\bstatus of\b",
+    re.IGNORECASE,
+)
+_OTHERS = (
+    (Command.UNDO, re.compile(r"\bundo\b|\broll ?back\b|\brevert\b|\bprevious version\b", re.I)),
+    (Command.PUBLISH, re.compile(r"\bpublish\b|\boffer (?:this|it) to (?:our|my)\b", re.I)),
+    (Command.SHARE, re.compile(r"\bshare (?:it|this|that|the|my)\b.*\bwith\b|\bshare (?:it|this)\b", re.I)),
+)
+_NEW = re.compile(
+    r"\b(?:i (?:also )?(?:want|need|would like)|i'd (?:also )?like|build|create|make|set up|start|give) (?:me |us )?(?:a|an|another|one more)\b(?: \w+){0,4}? "
+    r"(?:report|summary|digest|overview|agent|round-?up|recap|briefing)|\b(?:another|a second|a new|new|one more) (?:\w+ ){0,2}?(?:agent|report|summary|digest|one)\b",
+    re.IGNORECASE,
+)
+
+
+def read_wish(message: str) -> Wish:
+    text = normalise(message)
+    often = next((name for name, pattern in _CADENCE if re.search(pattern, text, re.IGNORECASE)), None)
+    goal = _GOAL.search(text)
+    noun = (
+        "summary"
+        if goal and goal["noun"].lower().startswith(("summar", "digest", "overview", "recap"))
+        else "report"
+    )
+    subject = _SUBJECT.search(text)
+    return Wish(
+        " ".join(part for part in (often, noun) if part) if goal else None,
+        subject["subject"].capitalize() if subject else None,
+        _PAIN.search(text) is not None,
+    )
+
+
+def is_new_wish(message: str) -> bool:
+    """A wish for one more agent, not a change of the one at hand."""
+    return _NEW.search(normalise(message)) is not None
+
+
+def read_side(message: str) -> Side | None:
+    text = normalise(message)
+    return next((side for side, pattern in _SIDE if pattern.search(text)), None)
+
+
+def read_command(message: str) -> tuple[Command, str] | None:
+    """A command and what it names; plans ("run it every Monday") and tests ("run the test") are none."""
+    text = normalise(message)
+    for command, pattern in _OTHERS:
+        if pattern.search(text):
+            return command, text
+    if _STATUS.search(text):
+        return Command.STATUS, text
+    match = _RUN.search(text)
+    if match is None or re.search(
+        r"\b(?:every|each|daily|weekdays|test|preview|over|again|on (?:mon|tues|wednes|thurs|fri))",
+        match["what"],
+        re.I,
+    ):
+        return None
+    if DAY.search(match["what"]) or re.search(r"\d(?:am|pm|:)|\bwith\b", match["what"]):
+        return None
+    return Command.RUN, match["what"]
+
+
+_REFERENCE = frozenset(
+    [
+        "my",
+        "the",
+        "our",
+        "a",
+        "an",
+        "agent",
+        "agents",
+        "it",
+        "that",
+        "this",
+        "one",
+        "now",
+        "please",
+        "again",
+        "run",
+        "for",
+        "me",
+        "report's",
+        "again",
+        "today",
+        "right",
+    ]
+)
+
+
+def match_agents(target: str, names: list[str]) -> list[int]:
+    """Agents whose names hold every telling word said, best first; all of them when no word tells one apart."""
+    said = {word for word in stems(target) if word not in _REFERENCE}
+    if not said:
+        return list(range(len(names)))
+    sets = [set(stems(name)) for name in names]
+    exact = [i for i, own in enumerate(sets) if said == own]
+    return exact or [i for i, own in enumerate(sets) if said <= own]
+
+
+def says_it(target: str) -> bool:
+    return set(words(target)) <= {
+        "it",
+        "this",
+        "that",
+        "now",
+        "please",
+        "the",
+        "agent",
+        "again",
+        "one",
+    }

@@ -1,0 +1,134 @@
+"""`omniforge up`: the server of this installation, and a client for the other commands."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import uvicorn
+from rich.console import Console
+
+from omniforge.core.config import Settings
+from omniforge.core.errors import OmniForgeError, Unavailable
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+
+class QuietServer(uvicorn.Server):
+    """A server inside another command: signals stay with that command."""
+
+    def install_signal_handlers(self) -> None:
+        return
+
+
+def server_config(settings: Settings, log_level: str) -> tuple[FastAPI, uvicorn.Config]:
+    from omniforge.api.app import create_app  # noqa: PLC0415 - the whole application; only servers need it
+
+    app = create_app(settings)
+    return app, uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level=log_level,
+        access_log=False,  # it would keep one-time links and sign-in codes
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
+
+
+def check_port(settings: Settings) -> None:
+    """Say that the port is taken before anything is opened."""
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise Unavailable(
+                f"Port {settings.port} on {settings.host} is in use; is OmniForge running already? "
+                "Another port can be set with --port or OMNIFORGE_PORT.",
+                code="port_in_use",
+                port=settings.port,
+            ) from error
+
+
+async def serve(settings: Settings, console: Console, log_level: str = "warning") -> None:
+    """Serve until interrupted; prints the address and a one-time login link once it answers."""
+    from omniforge.tenants.local import check_binding  # noqa: PLC0415
+
+    check_binding(settings)
+    check_port(settings)
+    app, config = server_config(settings, log_level)
+    server = uvicorn.Server(config)
+    running = asyncio.create_task(server.serve())
+    await _started(server, running)
+    console.print(f"OmniForge is up at [bold]{settings.url}[/bold]  (data in {settings.home})")
+    if not settings.auth_required:
+        link: str = await app.state.tenants.create_login_link()
+        console.print(f"Open this once to sign in:  {link}", soft_wrap=True, highlight=False)
+    console.print("Talk to it here with: omniforge chat      Stop with Ctrl+C")
+    await running
+
+
+async def _started(server: uvicorn.Server, running: asyncio.Task[None]) -> None:
+    while not server.started:
+        if running.done():
+            await running
+            raise Unavailable("The server did not start; the reason is printed above.")
+        await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def api(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client of this installation's server; starts one for as long as the command runs if none answers."""
+    headers: dict[str, str] = {}
+    if settings.api_key is not None:
+        headers["Authorization"] = f"Bearer {settings.api_key.get_secret_value()}"
+    timeout = httpx.Timeout(120, connect=5)
+    async with httpx.AsyncClient(base_url=settings.url, headers=headers, timeout=timeout) as client:
+        if await _answers(client):
+            yield client
+            return
+        check_port(settings)
+        server = QuietServer(server_config(settings, "error")[1])
+        running = asyncio.create_task(server.serve())
+        await _started(server, running)
+        try:
+            yield client
+        finally:
+            server.should_exit = True
+            await running
+
+
+async def _answers(client: httpx.AsyncClient) -> bool:
+    try:
+        return (await client.get("/health")).is_success
+    except httpx.HTTPError:
+        return False
+
+
+async def ask(client: httpx.AsyncClient, method: str, path: str, **options: Any) -> dict[str, Any]:
+    """One request; what the server refuses comes out as an error with the server's own words."""
+    try:
+        answer = await client.request(method, path, **options)
+    except httpx.HTTPError as error:
+        raise Unavailable(f"{client.base_url} does not answer: {error or type(error).__name__}") from error
+    try:
+        body = answer.json()
+    except ValueError as error:
+        raise Unavailable(f"{client.base_url} answered something unreadable.") from error
+    if answer.is_error:
+        refused = Refused(str(body.get("message", answer.reason_phrase)), code=body.get("error"))
+        refused.http_status = answer.status_code
+        raise refused
+    return body
+
+
+class Refused(OmniForgeError):
+    """The server said no; the message is its own."""
+
+    http_status: int = 0
