@@ -27,7 +27,7 @@ from omniforge.runtime.steps.approval import ask_for_approval
 from omniforge.runtime.steps.command import CommandStep
 from omniforge.runtime.steps.skill import SkillStep
 from omniforge.runtime.tools import tool_box
-from omniforge.sandboxes import open_provider
+from omniforge.sandboxes import SandboxProvider, open_provider
 from omniforge.skills.service import SkillService
 from omniforge.tenants.auth import load_jwt_key
 from omniforge.tenants.secrets import SecretBox
@@ -49,10 +49,11 @@ class Installation:
     runs: RunService
     agents: AgentService
     builder: BuilderService
+    sandbox: SandboxProvider
 
     def attach(self, state: Any) -> None:
         """Put the services where each slice's endpoints look for theirs."""
-        for name in ("tenants", "skills", "integrations", "runs", "agents", "builder"):
+        for name in ("tenants", "skills", "integrations", "runs", "agents", "builder", "sandbox"):
             setattr(state, name, getattr(self, name))
 
     @classmethod
@@ -76,7 +77,7 @@ class Installation:
             stack.push_async_callback(integrations.close)
             handlers: dict[str, Handler] = {}
             engine = EmbeddedEngine(db, handlers, clock, settings.home, slots=settings.max_active_steps)
-            sandbox = open_provider(settings.sandbox_provider)
+            sandbox = open_provider(settings.sandbox_provider, bwrap=settings.bubblewrap)
             handlers |= {
                 "skill": SkillStep(db, skills, sandbox, tool_box(settings, integrations), engine.artifacts),
                 "command": CommandStep(sandbox),
@@ -91,7 +92,7 @@ class Installation:
                 await runs.resume_waiting(arrived.tenant_id, arrived.user_id, "connection")
 
             integrations.on_connected.append(go_on)
-            house = cls(settings, db, engine, tenants, skills, integrations, runs, agents, builder)
+            house = cls(settings, db, engine, tenants, skills, integrations, runs, agents, builder, sandbox)
             await engine.open()
             stack.push_async_callback(engine.close)
             engine.events.subscribe("agents.finished", ["run.finished"], agents.on_run_finished)

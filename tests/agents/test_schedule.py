@@ -100,7 +100,9 @@ crons = st.builds(
 zones = st.sampled_from(
     ["UTC", BERLIN, "America/New_York", "Australia/Lord_Howe", "Africa/Cairo", "Asia/Kathmandu"]
 )
-moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC))
+moments = st.integers(0, 2 * 365 * 24 * 60).map(
+    lambda minutes: utc("2026-01-01T00:00") + timedelta(minutes=minutes)
+)
 
 
 @given(crons, zones, moments)
@@ -161,4 +163,4 @@ def test_the_latest_of_many_is_found_however_long_ago_it_was() -> None:
         "* * * 1 *", "UTC", MisfirePolicy.ONCE, utc("2026-01-01T00:00"), utc("2026-11-21T10:00")
     )
     assert found.run == (utc("2026-01-31T23:59"),)
-    assert found.next == utc("2027-01-01T00:00") + timedelta(0)
+    assert found.next == utc("2027-01-01T00:00")

@@ -48,7 +48,7 @@ class Launch:
     tenants: TenantService
 
     async def pin(self, actor: Actor, agent_id: str, content: AgentContent) -> Snapshot:
-        """The content with every skill resolved to its files, once; Invalid (skill_not_found) if one is gone."""
+        """The content with every skill resolved to its files, once; Invalid when one is gone."""
         hashes: dict[str, str] = {}
         for reference in content.skills:
             name, source = reference.name, reference.source.value

@@ -136,9 +136,8 @@ class Outcomes:
                     run_id=run_id,
                 )
             case ExecutionStatus.NO_EFFECT:
-                last = await store.last_outcomes(session, agent.tenant_id, agent.id, 2 * QUIET_RUNS)
-                quiet = next((i for i, s in enumerate(last) if s != status.value), len(last))
-                if quiet and quiet % QUIET_RUNS == 0:
+                quiet = await store.quiet_runs(session, agent.tenant_id, agent.id)
+                if quiet % QUIET_RUNS == 0:
                     found = f" The last one said: {result['text']}" if result and result["text"] else ""
                     self.inbox.deliver(
                         session,

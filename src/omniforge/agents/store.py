@@ -10,7 +10,7 @@ from sqlalchemy import Index, Integer, String, Text, UniqueConstraint, func, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from omniforge.agents.schemas import AgentStatus
+from omniforge.agents.schemas import AgentStatus, ExecutionStatus
 from omniforge.core.errors import NotFound
 from omniforge.db import Base
 from omniforge.db.base import TenantRow
@@ -262,12 +262,15 @@ async def list_tests(
 # --- outcomes and inbox ------------------------------------------------------------------------------------
 
 
-async def last_outcomes(session: AsyncSession, tenant_id: str, agent_id: str, limit: int) -> list[str]:
-    """Statuses of an agent's latest runs, newest first."""
-    query = select(OutcomeRow.status).where(
-        OutcomeRow.tenant_id == tenant_id, OutcomeRow.agent_id == agent_id
-    )
-    return list(await session.scalars(query.order_by(OutcomeRow.finished_at.desc()).limit(limit)))
+async def quiet_runs(session: AsyncSession, tenant_id: str, agent_id: str) -> int:
+    """How many runs of an agent in a row, up to the latest, had nothing to do."""
+    own = (OutcomeRow.tenant_id == tenant_id, OutcomeRow.agent_id == agent_id)
+    quiet = OutcomeRow.status == ExecutionStatus.NO_EFFECT.value
+    last_other = await session.scalar(select(func.max(OutcomeRow.finished_at)).where(*own, ~quiet))
+    query = select(func.count()).select_from(OutcomeRow).where(*own, quiet)
+    if last_other is not None:
+        query = query.where(OutcomeRow.finished_at > last_other)
+    return await session.scalar(query) or 0
 
 
 async def list_inbox(

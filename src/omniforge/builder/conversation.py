@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from omniforge.builder import wording as say
 from omniforge.builder.exchange import (
     Activate,
@@ -15,6 +13,7 @@ from omniforge.builder.exchange import (
     StartSignIn,
     Turn,
 )
+from omniforge.builder.answers import ANSWERS, noted
 from omniforge.builder.outcomes import resume
 from omniforge.builder.phases import Phase, SessionStatus, Signal
 from omniforge.builder.questions import (
@@ -41,13 +40,6 @@ from omniforge.builder.understanding.slots import Source, Update, read_slots
 from omniforge.builder.understanding.stance import Act, Reading, Stance, read_stance
 from omniforge.builder.understanding.text import LONGEST_MESSAGE, has_phrase, listed, normalise
 
-MOST_HEARD = 5
-EXPECTED: dict[Pending, tuple[str, ...]] = {
-    Pending.DETAILS: ("fields", "format", "schedule", "group", "window"),
-    Pending.OFFER: ("schedule",),
-}
-
-
 def begin(facts: Facts) -> Turn:
     """A fresh session: a greeting and the first question."""
     state = ConversationState().on(Signal.START, pending=Pending.WISH, intent="create", notes=(say.HELLO,))
@@ -62,13 +54,13 @@ def respond(state: ConversationState, message: str, facts: Facts) -> Turn:
     if facts.away:
         state = state.but(notes=(*state.notes, recap(state, facts)), status=SessionStatus.OPEN)
     if len(text) > LONGEST_MESSAGE:
-        return pose(_noted(state, say.TOO_LONG), facts)
+        return pose(noted(state, say.TOO_LONG), facts)
     if not text:
         return pose(state, facts)
     state = state.but(quoted=(text,), status=SessionStatus.OPEN)
     reading = read_stance(text)
     turn = _anywhere(state, text, reading, facts)
-    return turn or _ANSWERS[state.pending](state, text, reading, facts)
+    return turn or ANSWERS[state.pending](state, text, reading, facts)
 
 
 def recap(state: ConversationState, facts: Facts) -> str:
@@ -81,10 +73,6 @@ def recap(state: ConversationState, facts: Facts) -> str:
         else ""
     )
     return f"Welcome back. {made}This is where we were:\n\n{known_words}"
-
-
-def _noted(state: ConversationState, *notes: str) -> ConversationState:
-    return state.but(notes=(*state.notes, *(note for note in notes if note)))
 
 
 # --- what can be said at any time -----------------------------------------------------------------
@@ -107,7 +95,7 @@ def _anywhere(state: ConversationState, text: str, reading: Reading, facts: Fact
             paused = state.but(status=SessionStatus.WAITING, notes=(), quoted=(), cards=())
             return Turn(paused, reply=say.make_reply(paused, [say.PAUSED]))
         case Stance.RESUME:
-            return pose(_noted(state, recap(state, facts)), facts)
+            return pose(noted(state, recap(state, facts)), facts)
         case Stance.QUESTION:
             return _asked(state, text, facts)
         case _:
@@ -127,7 +115,7 @@ def _restart(state: ConversationState, facts: Facts) -> Turn:
         Signal.RESTART, pending=Pending.WISH, intent="create", quoted=state.quoted
     )
     return pose(
-        _noted(fresh.but(draft_name=None), say.STARTED_OVER.format(draft=kept)).but(quoted=(kept,)), facts
+        noted(fresh.but(draft_name=None), say.STARTED_OVER.format(draft=kept)).but(quoted=(kept,)), facts
     )
 
 
@@ -150,11 +138,11 @@ def _back(state: ConversationState, facts: Facts) -> Turn:
     ):
         state = state.on(Signal.BACK)
     if state.phase is before:
-        return pose(_noted(state, "This is the beginning, there is nothing before it."), facts)
+        return pose(noted(state, "This is the beginning, there is nothing before it."), facts)
     pending = _BACK_TO.get(state.phase, Pending.NONE)
     if pending is Pending.SUMMARY and not state.slots.sources:
         pending = Pending.RESOURCES
-    return pose(_noted(state, "One step back; everything you said is kept.").but(pending=pending), facts)
+    return pose(noted(state, "One step back; everything you said is kept.").but(pending=pending), facts)
 
 
 def _asked(state: ConversationState, text: str, facts: Facts) -> Turn | None:
@@ -165,14 +153,14 @@ def _asked(state: ConversationState, text: str, facts: Facts) -> Turn | None:
         return _side(state, side, facts)
     if state.phase is Phase.DISCOVERY and state.pending in (Pending.WISH, Pending.SERVICE):
         return None
-    return pose(_noted(state, "I can't answer that one, so I changed nothing."), facts)
+    return pose(noted(state, "I can't answer that one, so I changed nothing."), facts)
 
 
 def _side(state: ConversationState, side: intent.Side, facts: Facts) -> Turn:
     answer = say.side_answer(
         side, title_of(state, facts), rows(state, facts), facts, say.zone_of(state, facts)
     )
-    return pose(_noted(state, answer), facts)
+    return pose(noted(state, answer), facts)
 
 
 def _command(state: ConversationState, command: Command, target: str, facts: Facts) -> Turn:
@@ -183,13 +171,13 @@ def _command(state: ConversationState, command: Command, target: str, facts: Fac
             return _status(state, facts)
         case _:
             what = {"share": "share", "publish": "publish", "undo": "roll back"}[command.value]
-            return pose(_noted(state, say.NO_SHARE.format(what=what)), facts)
+            return pose(noted(state, say.NO_SHARE.format(what=what)), facts)
 
 
 def _run(state: ConversationState, target: str, facts: Facts) -> Turn:
     agents = list(facts.agents)
     if not agents:
-        return pose(_noted(state, "You have no agent yet that I could run."), facts)
+        return pose(noted(state, "You have no agent yet that I could run."), facts)
     own = next((a for a in agents if a.id == state.draft_agent_id), None)
     if own and intent.says_it(target):
         found = [own]
@@ -203,7 +191,7 @@ def _run(state: ConversationState, target: str, facts: Facts) -> Turn:
         found = [agents[i] for i in intent.match_agents(target, [a.name for a in agents])]
     if not found:
         return pose(
-            _noted(
+            noted(
                 state, f"I know no agent of that name. There is: {listed(a.name for a in agents[:5])}."
             ).but(quoted=(target, *(a.name for a in agents))),
             facts,
@@ -217,7 +205,7 @@ def _run(state: ConversationState, target: str, facts: Facts) -> Turn:
         note = (
             f"**{agent.name}** is not switched on, so it can't run yet. I can test it, or we finish it first."
         )
-        return pose(_noted(state, note).but(quoted=(agent.name,)), facts)
+        return pose(noted(state, note).but(quoted=(agent.name,)), facts)
     return ask_for(state, RunAgent(agent.id), f"Running {agent.name} …")
 
 
@@ -233,403 +221,7 @@ def _status(state: ConversationState, facts: Facts) -> Turn:
     quoted = (*state.quoted, *(a.name for a in facts.agents))
     if state.pending is Pending.NONE:
         state = state.but(last_list=items)
-    return pose(_noted(state, note).but(quoted=quoted), facts)
+    return pose(noted(state, note).but(quoted=quoted), facts)
 
 
-# --- using what a message says --------------------------------------------------------------------
-
-
-def _update(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Update:
-    return read_slots(
-        text,
-        state.slots,
-        known(state, facts),
-        stance=reading.stance,
-        expected=EXPECTED.get(state.pending, ()),
-    )
-
-
-def _with(state: ConversationState, update: Update, facts: Facts) -> ConversationState:
-    """The state with an update taken in; problems become notes, an unclear time becomes the open question."""
-    title = title_of(state, facts)
-    state = state.but(slots=update.slots)
-    for problem in update.problems:
-        state = _noted(state, say.problem_words(problem, state, title))
-        if problem.unclear:
-            state = state.but(offer=problem.unclear.offer, pending=Pending.OFFER)
-    return state
-
-
-def _hear(state: ConversationState, text: str, reading: Reading, facts: Facts) -> ConversationState:
-    """What can be used before the fields are known; the rest is kept for later."""
-    update = _update(state, text, reading, facts)
-    problems = tuple(p for p in update.problems if p.kind not in ("schedule", "field"))
-    slots = update.slots
-    plan = slots.schedule
-    if "schedule" in update.touched and plan and plan.event == "scheduled" and not plan.time_said:
-        slots = slots.having("default", schedule=plan.model_copy(update={"origin": "default", "notes": ()}))
-    state = _with(state, Update(slots, update.touched, problems), facts)
-    return state.but(heard=(*state.heard, text)[-MOST_HEARD:])
-
-
-def _changed(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
-    """A message taken as information: merged, then on to whatever is next."""
-    update = _update(state, text, reading, facts)
-    state = _with(state, update, facts)
-    if state.pending is Pending.OFFER:
-        return pose(state, facts)
-    if not update.touched and not update.problems:
-        note = say.NO_YES if reading.stance is Stance.UNSURE else say.NOT_UNDERSTOOD
-        return pose(_noted(state, note), facts)
-    if not update.touched:
-        return pose(state, facts)
-    if state.draft_agent_id:
-        return advance(state, facts)
-    if state.pending is Pending.SUMMARY:
-        described = {r.id for r in state.resources if r.fields is not None}
-        if all(source.id in described for source in state.slots.sources):
-            return pose(state.but(slots=with_defaults(state)), facts, revised=True)
-    return advance(state, facts)
-
-
-# --- answers to each question ---------------------------------------------------------------------
-
-
-def _wish(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
-    wish = intent.read_wish(text)
-    service = _service_named(text, facts)
-    agreed = reading.stance in (Stance.YES, Stance.DELEGATE) and state.slots.service is not None
-    goal = wish.goal or (state.slots.goal or "report" if agreed else None)
-    if goal is None and service is None and not wish.pain and state.slots.goal is None:
-        state = _hear(state, text, reading, facts) if reading.stance is Stance.NONE else state
-        greeting = (
-            "" if state.notes else say.NOT_UNDERSTOOD if reading.stance is not Stance.NONE else say.HELLO
-        )
-        return pose(_noted(state, greeting), facts)
-    slots = state.slots
-    goal = goal or slots.goal
-    if goal is None and wish.pain and service:
-        goal = f"{_often(text)}report"
-    slots = slots.having("said", goal=goal) if goal else slots
-    slots = slots.having("said", subject=wish.subject) if wish.subject else slots
-    slots = slots.having("said", service=service) if service else slots
-    state = _hear(state.but(slots=slots, intent="create"), text, reading, facts)
-    if slots.goal is None:
-        return pose(state.but(pending=Pending.WISH), facts)
-    if state.pending is Pending.OFFER:
-        state = state.but(pending=Pending.WISH)
-    return advance(state, facts)
-
-
-def _often(text: str) -> str:
-    wish = intent.read_wish(f"{text} report").goal or "report"
-    return wish.removesuffix("report")
-
-
-def _service_named(text: str, facts: Facts) -> str | None:
-    for integration in readable(facts):
-        if has_phrase(text, (integration.name, integration.title)):
-            return integration.name
-    return None
-
-
-def _service(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
-    named = _service_named(text, facts)
-    first = readable(facts)
-    if named is None and reading.stance in (Stance.YES, Stance.DELEGATE) and first:
-        named = first[0].name
-    if named:
-        state = state.but(slots=state.slots.having("said", service=named))
-        return advance(_hear(state, text, reading, facts), facts)
-    if reading.stance is Stance.NO:
-        return pose(_noted(state, "Other services can't be read yet."), facts)
-    return pose(_hear(state, text, reading, facts), facts)
-
-
-def _connect(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
-    if reading.stance in (Stance.YES, Stance.DELEGATE):
-        if connections_of(state, facts):
-            return advance(state, facts)
-        return ask_for(state, StartSignIn(state.slots.service or ""), "Preparing the sign-in …")
-    if reading.stance is Stance.NO:
-        return pose(state.but(pending=Pending.SAMPLE), facts)
-    if reading.stance is Stance.UNSURE:
-        return pose(_noted(state, say.NO_YES), facts)
-    if wish := intent.read_wish(text).goal:
-        state = state.but(slots=state.slots.having("said", goal=wish))
-    return pose(_hear(state, text, reading, facts), facts)
-
-
-def _sign_in(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
-    service = state.slots.service or ""
-    if reading.act is Act.RETRY or has_phrase(
-        text, ("new link", "new address", "expired", "another link", "link doesn't work")
-    ):
-        return ask_for(state, StartSignIn(service), "Preparing the sign-in …")
-    if reading.stance is Stance.YES or (reading.act is Act.CONNECT and reading.stance is not Stance.NO):
-        if state.slots.service is None:
-            return advance(state, facts)
-        return ask_for(
-            _hear(state, text, reading, facts), CheckConnection(service), "Checking the connection …"
-        )
-    if reading.stance is Stance.NO:
-        if has_phrase(text, ("not yet", "yet", "not connected", "still", "didn't", "not done")):
-            return pose(_noted(state, "No hurry; I'll wait."), facts)
-        return pose(state.but(pending=Pending.SAMPLE), facts)
-    return pose(_hear(state, text, reading, facts), facts)
-
-
-def _sample(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
-    if reading.act is Act.CONNECT:
-        return ask_for(state, StartSignIn(state.slots.service or ""), "Preparing the sign-in …")
-    if reading.stance in (Stance.YES, Stance.DELEGATE) or has_phrase(text, ("sample data", "sample")):
-        state = state.on(Signal.DECLINED, sample=True, pending_oauth=None, oauth_url=None)
-        return ask_for(
-            state, ListResources(state.slots.service or "", None, True), "Getting the sample data …"
-        )
-    if reading.stance is Stance.NO:
-        return pose(
-            _noted(state, "All right, nothing is connected and nothing is built.").but(
-                pending=Pending.CONNECT
-            ),
-            facts,
-        )
-    return pose(_hear(state, text, reading, facts), facts)
-
-
-def _workspace(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
-    names = [item.name for item in state.last_list]
-    positions = resolve(text, names).positions
-    if reading.stance in (Stance.DELEGATE, Stance.YES):
-        positions = (0,)
-    if len(positions) != 1:
-        return pose(_noted(state, "Please name one of them."), facts)
-    return ask_for(
-        state,
-        CheckConnection(state.slots.service or "", state.last_list[positions[0]].id),
-        "Checking the connection …",
-    )
-
-
-def _resources(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
-    names = [item.name for item in state.last_list]
-    if reading.stance in (Stance.DELEGATE, Stance.YES):
-        chosen = default_sources(state)
-        state = _noted(state, f"I take {listed(s.name for s in chosen)}.")
-        return advance(state.but(slots=state.slots.having("default", sources=chosen)), facts)
-    picked = resolve(text.partition(" with ")[0] if " with " in text else text, names)
-    if not picked.positions:
-        picked = resolve(text, names)
-    if picked.positions:
-        chosen = tuple(
-            Source(id=state.last_list[i].id, name=state.last_list[i].name) for i in picked.positions
-        )
-        state = _hear(state, text, reading, facts)
-        return advance(
-            state.but(slots=state.slots.having("said", sources=chosen), pending=Pending.RESOURCES), facts
-        )
-    before = state.slots
-    state = _hear(state, text, reading, facts)
-    if state.slots != before or state.notes:
-        return pose(state.but(pending=Pending.RESOURCES), facts)
-    near = f" Did you mean {listed(picked.close, 'or')}?" if picked.close else ""
-    return pose(_noted(state, f"I couldn't tell which of them you mean.{near}"), facts)
-
-
-def _details(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
-    update = _update(state, text, reading, facts)
-    left_to_us = reading.stance in (Stance.DELEGATE, Stance.YES) or has_phrase(
-        text,
-        (
-            "you choose",
-            "you decide",
-            "you pick",
-            "whatever",
-            "skip",
-            "up to you",
-            "default",
-            "defaults",
-            "your choice",
-            "the rest",
-        ),
-    )
-    if left_to_us and not any(p.unclear for p in update.problems):
-        state = _with(state, update, facts)
-        taken = [
-            {"fields": "the information", "format": "the format", "schedule": "the time"}[s]
-            for s in open_details(state)
-        ]
-        return to_summary(_noted(state, f"I take my suggestion for {listed(taken)}." if taken else ""), facts)
-    if not update.touched and not update.problems:
-        return pose(
-            _noted(
-                state,
-                f"{say.NOT_UNDERSTOOD} For example: *status and owner, as bullets, every Monday at 8:30*.",
-            ),
-            facts,
-        )
-    state = _with(state, update, facts)
-    return pose(state, facts) if state.pending is Pending.OFFER else advance(state, facts)
-
-
-def _offer(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
-    """An unclear time: our offer with a yes, else a fresh sentence."""
-    plan: Schedule | Unclear | None = None
-    if reading.stance in (Stance.YES, Stance.DELEGATE) and state.offer:
-        plan = state.offer
-    elif reading.stance is not Stance.UNSURE:
-        plan = read_schedule(text, base=state.slots.schedule or state.offer, expected=True)
-    if isinstance(plan, Schedule) and plan.event != "event_driven":
-        zone = plan.timezone or (state.slots.schedule.timezone if state.slots.schedule else None)
-        origin = "said" if plan.origin == "default" else plan.origin
-        plan = plan.model_copy(update={"timezone": zone, "origin": origin})
-        slots = state.slots.having(origin, schedule=plan)
-        update = (
-            read_slots(text, slots, known(state, facts), stance=Stance.AMEND)
-            if reading.stance is not Stance.YES
-            else None
-        )
-        state = state.but(slots=update.slots.having(origin, schedule=plan) if update else slots, offer=None)
-        return advance(
-            state.but(pending=Pending.DETAILS if not state.draft_agent_id else Pending.ACCEPT), facts
-        )
-    if isinstance(plan, Unclear):
-        return pose(_noted(state, plan.question).but(offer=plan.offer), facts)
-    if reading.stance is Stance.NO or reading.stance is Stance.DELEGATE:
-        slots = state.slots.having("said", schedule=Schedule(event="on_demand", time_said=False))
-        return advance(_noted(state, "Then it runs whenever you ask.").but(slots=slots, offer=None), facts)
-    return pose(_noted(state, "I'm not sure about the time. For example: *every Monday at 8:30*."), facts)
-
-
-def _summary(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
-    if reading.stance is Stance.YES and reading.act in (None, Act.CREATE):
-        return create(state, facts)
-    if reading.stance is Stance.NO:
-        return pose(
-            _noted(
-                state,
-                "What shall I change? For example: *add the owner*, *make it a table*, *Tuesdays at 10*.",
-            ),
-            facts,
-        )
-    if reading.act in (Act.TEST, Act.ACTIVATE) and reading.stance is Stance.YES:
-        return pose(
-            _noted(state, "First it has to be created; that comes before testing and switching on."), facts
-        )
-    return _changed(state, text, reading, facts)
-
-
-def _start_test(state: ConversationState, mode: str | None = None) -> Turn:
-    mode = mode or ("dry" if state.sample else "preview")
-    return ask_for(state, RunTest(state.draft_agent_id or "", mode), "Testing …")
-
-
-def _test(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
-    if reading.act is Act.ACTIVATE:
-        return pose(_noted(state, say.FAILURES["not_tested"]), facts)
-    if (
-        reading.act in (Act.TEST, Act.RETRY)
-        or (reading.stance is Stance.YES and reading.act is None)
-        or (
-            intent.says_it(text.partition(" ")[2])
-            and reading.stance is Stance.NONE
-            and text.lower().startswith("run")
-        )
-    ):
-        return _start_test(state)
-    if reading.stance is Stance.NO:
-        return pose(_noted(state.on(Signal.TEST_DECLINED), say.test_declined()), facts)
-    return _changed(state, text, reading, facts)
-
-
-def _sample_test(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
-    if reading.stance is Stance.YES and reading.act in (None, Act.TEST):
-        return _start_test(state, "dry")
-    return _test(state, text, reading, facts)
-
-
-def _accept(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
-    if reading.act in (Act.TEST, Act.RETRY):
-        return _start_test(state)
-    if reading.stance is Stance.YES and reading.act in (None, Act.ACTIVATE, Act.CREATE):
-        if state.test is None or not state.test.passed:
-            return pose(_noted(state, say.FAILURES["not_tested"]).but(pending=Pending.TEST), facts)
-        if state.sample and not state.connection_id:
-            note = (
-                f"It works with sample data. To run on your own, {title_of(state, facts)} must be connected."
-            )
-            return pose(_noted(state, note).but(pending=Pending.CONNECT), facts)
-        return pose(state.on(Signal.TEST_ACCEPTED, pending=Pending.ACTIVATE), facts)
-    if reading.stance is Stance.NO:
-        return pose(_noted(state, "What shall I change?"), facts)
-    return _changed(state, text, reading, facts)
-
-
-def _activate(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
-    if (
-        reading.stance is Stance.YES
-        and reading.act in (None, Act.ACTIVATE)
-        and state.test
-        and state.draft_agent_id
-    ):
-        return ask_for(state, Activate(state.draft_agent_id, state.test.test_id), "Switching it on …")
-    if reading.stance in (Stance.NO, Stance.PAUSE):
-        done = state.on(Signal.NOT_NOW, pending=Pending.NONE, status=SessionStatus.COMPLETE)
-        return pose(_noted(done, say.not_now_text(state.draft_name or "the agent", state.active)), facts)
-    if reading.act in (Act.TEST, Act.RETRY):
-        return _start_test(state.on(Signal.BACK))
-    return _changed(state, text, reading, facts)
-
-
-def _agent(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
-    positions = resolve(text, [item.name for item in state.last_list]).positions
-    if len(positions) != 1:
-        return pose(_noted(state, "Please name one of them."), facts)
-    state = state.but(pending=Pending.NONE if state.phase is Phase.COMPLETE else Pending.WISH)
-    return ask_for(state, RunAgent(state.last_list[positions[0]].id), "Running it …")
-
-
-def _idle(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
-    """Nothing is open: a change of the agent just made, a new wish, or politeness."""
-    if state.draft_agent_id is None or intent.is_new_wish(text):
-        fresh = ConversationState(phase=Phase.COMPLETE).on(
-            Signal.NEW_WISH, intent="create", pending=Pending.WISH, quoted=state.quoted
-        )
-        return _wish(fresh, text, reading, facts)
-    if not state.active and reading.act is Act.ACTIVATE:
-        if state.test and state.test.passed and state.built == state.slots:
-            return pose(state.on(Signal.FINISH, pending=Pending.ACTIVATE), facts)
-        return pose(state.on(Signal.RETEST, pending=Pending.TEST), facts)
-    if reading.act in (Act.TEST, Act.RETRY) and reading.stance is not Stance.NO:
-        return _start_test(state.on(Signal.RETEST))
-    update = _update(state, text, reading, facts)
-    if update.touched or update.problems:
-        return _changed(state, text, reading, facts)
-    if intent.read_wish(text).goal:
-        fresh = ConversationState(phase=Phase.COMPLETE).on(
-            Signal.NEW_WISH, intent="create", pending=Pending.WISH, quoted=state.quoted
-        )
-        return _wish(fresh, text, reading, facts)
-    return pose(state, facts)
-
-
-_Answer = Callable[[ConversationState, str, Reading, Facts], Turn]
-_ANSWERS: dict[Pending, _Answer] = {
-    Pending.NONE: _idle,
-    Pending.WISH: _wish,
-    Pending.SERVICE: _service,
-    Pending.CONNECT: _connect,
-    Pending.SIGN_IN: _sign_in,
-    Pending.SAMPLE: _sample,
-    Pending.WORKSPACE: _workspace,
-    Pending.RESOURCES: _resources,
-    Pending.DETAILS: _details,
-    Pending.OFFER: _offer,
-    Pending.SUMMARY: _summary,
-    Pending.TEST: _test,
-    Pending.SAMPLE_TEST: _sample_test,
-    Pending.ACCEPT: _accept,
-    Pending.ACTIVATE: _activate,
-    Pending.AGENT: _agent,
-}
 __all__ = ["begin", "recap", "respond", "resume"]

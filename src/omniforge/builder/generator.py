@@ -151,9 +151,7 @@ def _steps(slots: Slots) -> list[str]:
     steps = [f"Query each database of `databases` with `{tool}` for entries edited within `window`."]
     for rule in slots.only:
         verb = "Keep only" if rule.keep else "Leave out"
-        steps.append(
-            f"{verb} entries whose {_quoted(rule.field)} is {_values(rule.values, 'or')}."
-        )
+        steps.append(f"{verb} entries whose {_quoted(rule.field)} is {_values(rule.values, 'or')}.")
     steps += [_order_step(rule) for rule in slots.order] or ["Order the entries by title."]
     if slots.group:
         steps.append(f"Group the entries by {_quoted(slots.group)}.")
@@ -174,9 +172,7 @@ def _order_step(rule: OrderRule) -> str:
     if rule.first:
         return f"Put entries first whose {_quoted(rule.field)} is {_values(rule.first)}."
     if rule.last:
-        return (
-            f"Put entries last whose {_quoted(rule.field)} is {_values(rule.last)}."
-        )
+        return f"Put entries last whose {_quoted(rule.field)} is {_values(rule.last)}."
     if rule.filled:
         return f"Put entries first that have something in {_quoted(rule.field)}."
     return f"Order the entries by {_quoted(rule.field)}{', descending' if rule.descending else ''}."

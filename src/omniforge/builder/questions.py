@@ -296,7 +296,10 @@ def _question(state: ConversationState, facts: Facts) -> tuple[str, list[str]]:
         case Pending.DETAILS:
             return _details_text(state, facts), ["You choose"]
         case Pending.OFFER:
-            return "", ["Yes", "Only when I ask"] if state.offer else ["Every Monday at 8:30", "Only when I ask"]
+            return "", ["Yes", "Only when I ask"] if state.offer else [
+                "Every Monday at 8:30",
+                "Only when I ask",
+            ]
         case Pending.TEST:
             return say.test_question(state.slots, state.sample), ["Yes, test it", "Not now"]
         case Pending.SAMPLE_TEST:

@@ -205,7 +205,9 @@ def nothing_shared(title: str, workspace: str | None) -> str:
 
 SAMPLE_QUESTION = "Without {title} I can build and test it with sample data, and you connect {title} later. Shall we do that? (I'd say yes.)"
 SAMPLE_TEST = "Shall I show it with sample data instead? (I'd say yes.) Or name another time, for example *last 30 days*."
-ANYTHING_ELSE = "What else can I do for you? You can say what to change, *run it*, *status*, or describe something new."
+ANYTHING_ELSE = (
+    "What else can I do for you? You can say what to change, *run it*, *status*, or describe something new."
+)
 
 
 def counts(resources: Sequence[Resource]) -> str:

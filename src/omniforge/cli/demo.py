@@ -161,8 +161,10 @@ async def _talk(client: httpx.AsyncClient, console: Console) -> str:
             console.print(f"  {await allow(oauth_url)}\n", style="dim")
             continue
         reply = await ask(client, "POST", path, json={"message": said})
-        oauth_url = reply["oauth_url"] or oauth_url
         _show(console, "OmniForge", reply["text"])
+        if reply["oauth_url"]:
+            oauth_url = str(reply["oauth_url"])
+            console.print(f"  {oauth_url}\n", style="dim", soft_wrap=True)
     agent_id = reply["data"].get("draft_agent_id")
     if reply["phase"] != "complete" or not agent_id:
         raise DemoFailed(f"The conversation ended in the phase {reply['phase']}.")
@@ -188,9 +190,8 @@ async def allow(address: str) -> str:
         answer = await browser.post(target, data=data)
         if answer.is_error:
             raise DemoFailed(f"Connecting failed: {answer.status_code} {answer.text[:500]}")
-        return " ".join(
-            re.sub(r"<(style|title)[^>]*>.*?</\1>|<[^>]+>", " ", answer.text, flags=re.DOTALL).split()
-        )
+        said = re.search(r"<p>(.*?)</p>", answer.text, re.DOTALL)
+        return unescape(said[1]) if said else "The last page said nothing."
 
 
 async def _run(client: httpx.AsyncClient, console: Console, agent_id: str) -> dict[str, Any]:

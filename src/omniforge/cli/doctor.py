@@ -22,7 +22,7 @@ async def python(_settings: Settings) -> str:
 
 
 async def sandbox(settings: Settings) -> str:
-    await open_provider(settings.sandbox_provider).check()
+    await open_provider(settings.sandbox_provider, bwrap=settings.bubblewrap).check()
     return "programs of skills run isolated here"
 
 

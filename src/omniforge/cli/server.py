@@ -58,6 +58,7 @@ def check_port(settings: Settings) -> None:
 
 async def serve(settings: Settings, console: Console, log_level: str = "warning") -> None:
     """Serve until interrupted; prints the address and a one-time login link once it answers."""
+    from omniforge.sandboxes import SandboxUnavailable  # noqa: PLC0415
     from omniforge.tenants.local import check_binding  # noqa: PLC0415
 
     check_binding(settings)
@@ -70,6 +71,10 @@ async def serve(settings: Settings, console: Console, log_level: str = "warning"
     if not settings.auth_required:
         link: str = await app.state.tenants.create_login_link()
         console.print(f"Open this once to sign in:  {link}", soft_wrap=True, highlight=False)
+    try:
+        await app.state.sandbox.check()
+    except SandboxUnavailable as error:
+        console.print(f"[yellow]{error.message}[/yellow]", highlight=False)
     console.print("Talk to it here with: omniforge chat      Stop with Ctrl+C")
     await running
 

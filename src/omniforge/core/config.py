@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     max_unfinished_runs: int = 10_000
     """Runs of one tenant under way or queued."""
     sandbox_provider: str = "local"
+    bubblewrap: Path = Path("/usr/bin/bwrap")
+    """The program behind the local sandbox provider."""
     sqlite_synchronous: str = "NORMAL"
     fetch_allowed_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list[str])
 

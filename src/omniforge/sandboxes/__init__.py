@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
+from typing import Any
 
 from omniforge.core.errors import Invalid
 from omniforge.sandboxes.protocol import (
@@ -22,8 +23,8 @@ PROVIDERS: Mapping[str, str] = MappingProxyType({"local": "omniforge.sandboxes.p
 """Provider name → dotted path of its class, imported when it is opened."""
 
 
-def open_provider(name: str) -> SandboxProvider:
-    """The provider called `name` with its default settings. It is checked at its first run."""
+def open_provider(name: str, **options: Any) -> SandboxProvider:
+    """The provider called `name`; `options` are its own. It is checked at its first run."""
     path = PROVIDERS.get(name)
     if path is None:
         known = ", ".join(PROVIDERS)
@@ -32,7 +33,7 @@ def open_provider(name: str) -> SandboxProvider:
             fields=[{"field": "sandbox_provider", "value": name, "rule": f"one of: {known}"}],
         )
     module, _, attribute = path.partition(":")
-    return getattr(import_module(module), attribute)()
+    return getattr(import_module(module), attribute)(**options)
 
 
 __all__ = [

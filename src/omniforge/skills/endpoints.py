@@ -14,7 +14,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from omniforge.core.errors import Invalid
-from omniforge.skills.document import SKILL_FILE, Exported, export, is_valid, load, validate
+from omniforge.skills.document import SKILL_FILE, Exported, export, is_valid, load, portable_name, validate
 from omniforge.skills.schemas import (
     Deleted,
     DeleteQuery,
@@ -120,19 +120,19 @@ async def delete_skill(
 async def export_skill(
     name: Name, actor: CurrentActor, service: Skills, query: Annotated[ExportQuery, Query()]
 ) -> Response:
-    """The bytes, with their SHA-256 in `Content-Digest`; what was changed for the form in `X-Export-Notes`."""
+    """The bytes, their SHA-256 in `Content-Digest`; what was changed for the form in `X-Export-Notes`."""
     actor.require("skill:view")
     skill = await _find(service, actor, name, query)
     made = await asyncio.to_thread(export, skill.document, query.profile, skill.files)
     if query.format == "zip":
-        data, kind, file = await asyncio.to_thread(_zipped, made), "application/zip", f"{made.name}.zip"
+        data, kind, file = await asyncio.to_thread(_zipped, made), "application/zip", f"{portable_name(made.name)}.zip"
     else:
         data, kind, file = made.content, "text/markdown; charset=utf-8", SKILL_FILE
     digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
     notes = json.dumps([note.message for note in made.notes[:MAX_NOTES]])
     headers = {
         "Content-Digest": f"sha-256=:{digest}:",
-        "Content-Disposition": f'attachment; filename="{file}"' if file.isascii() else "attachment",
+        "Content-Disposition": f'attachment; filename="{file}"',
         "X-Export-Notes": notes,
     }
     return Response(data, media_type=kind, headers=headers)

@@ -196,7 +196,8 @@ async def load_content(session: AsyncSession, tenant_id: str, content_hash: str)
         )
         .where(SkillFileRow.tenant_id == tenant_id, SkillFileRow.content_hash == content_hash)
     )
-    files = {path: data for path, data in rows.tuples()}  # noqa: C416 - a result has keys(), so dict() would misread it
+    # No dict(rows): a result has keys(), so dict() would misread it.
+    files = {path: data for path, data in rows}  # noqa: C416
     if not files:
         raise NotFound("There is no such version of a skill.", hash=content_hash[:64])
     return files

@@ -13,14 +13,14 @@ _MINUTE_WORDS = {
     "oh five": 5, "ten": 10, "fifteen": 15, "twenty": 20, "twenty five": 25, "thirty": 30, "forty": 40,
     "forty five": 45, "fifty": 50, "quarter": 15, "half": 30, "five": 5, "twenty-five": 25, "forty-five": 45,
 }  # fmt: skip
-_PAST = "quarter|half|five|ten|twenty|twenty[- ]five|[0-5]?\\d"
+_PAST = r"(?<!from )(?<!between )(?:quarter|half|five|ten|twenty|twenty[- ]five|[0-5]?[05])"
 _UNIT = (
     r"(?!\s*(?:-|/|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|times?|x\b|items?|%|st\b|nd\b|rd\b|th\b|"
     r"databases?|fields?|rows?|bullets?|lines?|reports?|clients?|projects?|entries)|\d|[:.]\d)"
 )
 _TIME = re.compile(
     rf"""(?<![\w.:/-])(?:
-    (?:a\s)?(?P<past>{_PAST})(?:\sminutes?)?\s(?P<way>past|to|after|before|till)\s(?P<past_hour>\d{{1,2}}|{_HOUR})
+    (?:a\s)?(?P<past>{_PAST})(?:\sminutes?)?\s(?P<way>past|to|after|before|till)\s(?P<past_hour>1[0-2]|0?[1-9]|{_HOUR})
         \b(?![:.]\d)(?:\s?(?P<past_half>[ap])\.?m\b\.?)?
     | (?P<hour>\d{{1,2}})(?:[:.h]|(?=\d\d\s?[ap]\.?m))(?P<minute>\d\d)(?!\d|[:.]\d)(?:\s?(?P<half>[ap])\.?m\b\.?)?
     | (?P<plain>\d{{1,2}}|{_HOUR})\s?(?P<plain_half>[ap])\.?m\b\.?
@@ -38,6 +38,8 @@ _LEADS_BARE = re.compile(
     re.IGNORECASE,
 )
 _JOINS = re.compile(r"^\s*(?:,|/|&|-|,?\s*and(?: at)?|to|until|till|through|or|,\s*at)\s*$", re.IGNORECASE)
+NEAR = 40
+MOST_TIMES = 48
 PART_TIMES = {"morning": (9, 0), "afternoon": (14, 0), "evening": (18, 0), "night": (20, 0)}
 
 
@@ -58,6 +60,8 @@ def find_times(text: str, *, bare: bool = False) -> list[TimeOfDay]:
     """Every time in the text. A lone number counts after "at" and the like, in a list of times, or when `bare`."""
     times: list[TimeOfDay] = []
     for match in _TIME.finditer(text):
+        if len(times) == MOST_TIMES:
+            break
         if match["bare"] and not bare and not _is_time(text, match, times):
             continue
         times.append(_time(text, match))
@@ -76,7 +80,7 @@ def _part(match: re.Match[str]) -> str:
 
 
 def _is_time(text: str, match: re.Match[str], earlier: list[TimeOfDay]) -> bool:
-    before, after = text[: match.start()], text[match.end() :]
+    before, after = text[max(0, match.start() - NEAR) : match.start()], text[match.end() : match.end() + NEAR]
     if _LEADS_BARE.search(before):
         return True
     if earlier and _JOINS.match(text[earlier[-1].end : match.start()]):

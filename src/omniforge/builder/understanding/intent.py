@@ -169,7 +169,7 @@ def read_command(message: str) -> tuple[Command, str] | None:
         return Command.STATUS, text
     match = _RUN.search(text)
     if match is None or re.search(
-        r"\b(?:every|each|daily|weekdays|test|preview|over|again|on (?:mon|tues|wednes|thurs|fri))",
+        r"\b(?:every|each|daily|weekdays|when(?:ever)?|if|once|as soon|test|preview|over|again|on (?:mon|tues|wednes|thurs|fri))",
         match["what"],
         re.I,
     ):

@@ -364,7 +364,7 @@ def _planned(
         return None
     if bad := next((t for t in times if t.hour is None), None):
         return Unclear(question=f"I can't read '{bad.words}' as a time of day. For example: '8:30' or '4pm'.")
-    return _assembled(text, days, times, part, zone, base)
+    return _assembled(text, days, times, part=part_of_day(text), zone=zone, base=base)
 
 
 def _new_value(text: str) -> str:
@@ -388,6 +388,7 @@ def _assembled(
     text: str,
     days: Days | None,
     times: list[TimeOfDay],
+    *,
     part: str | None,
     zone: str | None,
     base: Schedule | None,
@@ -454,7 +455,7 @@ def _moments(
         )
     for time, lead in zip(times, leads, strict=True):
         hour, minute = time.hour or 0, time.minute
-        if _AFTERWARD.search(text[: time.start]):
+        if _AFTERWARD.search(text[max(0, time.start - 60) : time.start]):
             return Unclear(
                 question=f"How long after {hour}:{minute:02}? Tell me the time itself, for example 'at 10:00'."
             )
@@ -479,7 +480,7 @@ def _moments(
 
 def _lead(text: str, time: TimeOfDay) -> int | None:
     """Minutes to be ready ahead of this time, when the words say before, by, or for a meeting."""
-    match = _LEAD.search(text[: time.start])
+    match = _LEAD.search(text[max(0, time.start - 120) : time.start])
     is_meeting = re.match(rf"\s*(?:[\w-]+\s+){{0,2}}(?:{_MEETING})\b", text[time.end :], re.IGNORECASE)
     if match is None:
         return LEAD_MINUTES if is_meeting and _BEFORE_THAT.search(text) else None

@@ -253,7 +253,7 @@ def read_stance(message: str) -> Reading:
     asked = text.rstrip(" !.").endswith("?")
     if choice := _choice(said):
         return Reading(Stance.UNSURE if asked else Stance.CHOOSE, choice)
-    if asked or (said[0] in _QUESTION_WORDS and said[0] not in ("do", "will", "have")):
+    if asked or _opens_a_question(said):
         return _asked(said, kinds, content, text)
     act = next((_ACTS[mark] for mark in marks if mark is not None and mark in _ACTS), None)
     if not content and (alone := _alone(kinds, marks)):
@@ -263,6 +263,13 @@ def read_stance(message: str) -> Reading:
     if content or kinds & {_Mark.ADD, _Mark.CHANGE, _Mark.REPLACE}:
         return Reading(_changing(marks, kinds), act=act)
     return Reading(_undecided(marks, kinds, text))
+
+
+def _opens_a_question(said: list[str]) -> bool:
+    """ "What …", "is …"; "do", "will" and "have" only before somebody ("do you", not "do it")."""
+    if said[0] in ("do", "will", "have"):
+        return len(said) > 1 and said[1] in ("you", "we", "i", "they")
+    return said[0] in _QUESTION_WORDS
 
 
 def _marks(said: list[str]) -> list[_Mark | None]:

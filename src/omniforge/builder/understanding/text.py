@@ -1,6 +1,6 @@
 """Text as the rules read it: normalised, cut into words, whole words only."""
 
-# ruff: noqa: E501, RUF001 - tables of words are best compared in one piece
+# ruff: noqa: RUF001 - tables of words are best compared in one piece
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from functools import cache
 
 LONGEST_MESSAGE = 4_000
+LONGEST_DRAWN = 16
 
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "ʼ": "'", "“": '"', "”": '"', "–": "-", "—": " - ", "…": "..."})
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*|👍|👎|✅|❌", re.UNICODE)
@@ -69,8 +70,13 @@ def normalise(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """Lower-case words; letters drawn out ("yesss") are shortened, apostrophes put back ("dont")."""
-    found = [re.sub(r"([^\W\d])\1{2,}", r"\1", word) for word in _WORD.findall(text.casefold())]
+    found = [_undrawn(word) for word in _WORD.findall(text.casefold())]
     return [_CONTRACTIONS.get(word, word) for word in found]
+
+
+def _undrawn(word: str) -> str:
+    shorter = re.sub(r"([^\W\d])\1{2,}", r"\1", word) if len(word) <= LONGEST_DRAWN else word
+    return shorter if len(shorter) > 1 else word
 
 
 def singular(word: str) -> str:

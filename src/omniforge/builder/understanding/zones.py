@@ -169,7 +169,7 @@ def find_zone(text: str, *, expected: bool = False) -> ZoneFound | None:
         if zone := known_zones().get(match.group().lower()):
             return ZoneFound(zone, match.start(), match.end())
     for match in _pattern().finditer(text):
-        before, after = text[: match.start()], _AFTER.match(text, match.end())
+        before, after = text[max(0, match.start() - 40) : match.start()], _AFTER.match(text, match.end())
         alone = expected and len(text.split()) <= len(match.group().split()) + 4
         if alone or after or _BEFORE.search(before) or match.group().upper() == "UTC":
             return ZoneFound(

@@ -102,7 +102,7 @@ def shorten(text: str, longest: int) -> str:
 
 
 def _omniforge(document: Document, name: str, notes: list[Diagnostic]) -> tuple[dict[str, Value], str]:
-    whole = " ".join(_without_controls(document.description).split())
+    whole = _summary(document)
     summary = shorten(whole, MAX_SUMMARY)
     body = document.body
     if summary != whole:
@@ -146,7 +146,7 @@ def _portable(document: Document, name: str, notes: list[Diagnostic]) -> dict[st
 
 def _portable_description(document: Document, notes: list[Diagnostic]) -> str:
     """Summary and the occasion to use it, without angle brackets, cut between words only."""
-    summary = " ".join(_without_controls(document.description).split())
+    summary = _summary(document)
     occasion = document.fields.get("when_to_use")
     if not isinstance(occasion, str) or not occasion.strip():
         section = _WHEN_TO_USE.search(document.body[:65_536].replace("\r\n", "\n"))
@@ -168,7 +168,7 @@ def _portable_description(document: Document, notes: list[Diagnostic]) -> str:
 
 def _claude_code(document: Document, name: str, notes: list[Diagnostic]) -> dict[str, Value]:
     checks = FIELDS[Profile.CLAUDE_CODE]
-    fields: dict[str, Value] = {"name": name, "description": document.description}
+    fields: dict[str, Value] = {"name": name, "description": _summary(document)}
     for field, value in document.fields.items():
         if field not in {"name", "description", "priority", "tags", "allowed-tools", "disallowed-tools"}:
             check = checks.get(field)
@@ -197,6 +197,11 @@ def _claude_code(document: Document, name: str, notes: list[Diagnostic]) -> dict
 
 def _note_left_out(document: Document, kept: Mapping[str, Value] | set[str], notes: list[Diagnostic]) -> None:
     notes += [_note(document, field, "it was left out") for field in document.fields if field not in kept]
+
+
+def _summary(document: Document) -> str:
+    """The description on one line; where only control characters stood, the name has to do."""
+    return " ".join(_without_controls(document.description).split()) or f"Skill {document.name or ''}".strip()
 
 
 def _as_list(tools: AllowedTools) -> list[Value]:

@@ -69,6 +69,8 @@ def _split_after(text: str, start: int, first: int) -> Parts:
         line, at = match[0].rstrip(), match.end()
         if line in {"---", "..."}:
             return _parts(text, kept, first, at, number + 1)
+        if at - start > MAX_CHARACTERS and fields_end is None:
+            return Parts(text[start : start + MAX_CHARACTERS + 1], first, "", number)  # refused as too long
         if not match[0] or at - start > MAX_CHARACTERS:
             break
         if fields_end is None and not _LOOKS_LIKE_YAML.match(line):
@@ -209,6 +211,8 @@ def mend(text: str) -> str:
             mended += lines
         elif (value := entry["value"]) and value[0] not in "|>":
             folded = " ".join([value, *(line.strip() for line in lines[1:] if line.strip())])
+            if _is_unfinished(folded):
+                return text
             mended += [f"{entry['lead']} {_quoted(folded)}", *[""] * (len(lines) - 1)]
         else:
             mended += [lines[0], *(_mended_line(line) for line in lines[1:])]
@@ -245,6 +249,19 @@ def _is_yaml(text: str) -> bool:
     except BadYaml as error:
         return not error.is_syntax
     return True
+
+
+def _is_unfinished(value: str) -> bool:
+    """A list, map or quotation that nobody closed: what was meant to follow cannot be known."""
+    match value[0]:
+        case "[":
+            return value.count("[") > value.count("]")
+        case "{":
+            return value.count("{") > value.count("}")
+        case '"' | "'":
+            return value.count(value[0]) == 1
+        case _:
+            return False
 
 
 def _quoted(value: str) -> str:

@@ -29,7 +29,8 @@ def render(fields: Mapping[str, Value], body: str) -> bytes:
     if "\0" in body:
         raise Invalid("The body holds a NUL character.", code="not_text")
     order = {name: place for place, name in enumerate(ORDER)}
-    names = sorted(fields, key=lambda name: order.get(name, len(order)))
+    given = [name for name in fields if fields[name] is not None]
+    names = sorted(given, key=lambda name: order.get(name, len(order)))
     lines = [line for name in names for line in _entry(name, fields[name], "")]
     text = "\n".join(["---", *lines, "---", *(["", body] if body else [""])])
     try:
@@ -41,8 +42,6 @@ def render(fields: Mapping[str, Value], body: str) -> bytes:
 def _entry(name: str, value: Value, indent: str) -> Iterator[str]:
     key = name if _FIELD.fullmatch(name) and name.lower() not in _READ_AS_ANOTHER_TYPE else _quoted(name)
     match value:
-        case None:
-            return
         case dict() if value:
             yield f"{indent}{key}:"
             for inner, item in value.items():

@@ -1,0 +1,157 @@
+"""The real thing for tests: a server process of its own, a local Notion, and a person who talks to both."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from omniforge.cli.demo import allow
+from omniforge.integrations.catalog.notion import standin
+
+COMMAND = (sys.executable, "-m", "omniforge.cli.main")
+CONNECT = "(connects)"
+BUILD = (
+    "Our weekly reports from Notion boards take hours every Monday",
+    "Yes",
+    CONNECT,
+    "Done!",
+    "the first two",
+    "last week's updates, status, blockers, bullets by client, Monday morning before my 9:00 meeting",
+    "Yes, but also the project owner",
+    "Yes",
+    "Yes please",
+    "Looks good",
+    "Yes",
+)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class LocalNotion:
+    """The stand-in, served in this process so that tests can look at and change its state."""
+
+    def __init__(self) -> None:
+        self.state = standin.StandinState(rate_per_second=None)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        config = uvicorn.Config(standin.create_app(self.state), port=self.port, log_level="error")
+        self._server = uvicorn.Server(config)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._server.serve())
+        while not self._server.started:
+            await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+
+
+class Server:
+    """`omniforge up` as a process, over a home of its own."""
+
+    def __init__(self, home: Path, notion: LocalNotion, **settings: str) -> None:
+        self.home = home
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        ours = ("OMNIFORGE_", "NOTION_")
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        self.environment = clean | {
+            "OMNIFORGE_HOME": str(home),
+            "OMNIFORGE_PORT": str(self.port),
+            "OMNIFORGE_NOTION_BASE_URL": notion.url,
+            "NOTION_CLIENT_ID": standin.CLIENT_ID,
+            "NOTION_CLIENT_SECRET": standin.CLIENT_SECRET,
+            "NOTION_REDIRECT_URI": f"{self.url}/oauth/callback/notion",
+            **settings,
+        }
+        self.client = httpx.AsyncClient(base_url=self.url, timeout=60)
+        self.process: asyncio.subprocess.Process | None = None
+        self.output = home.parent / f"{home.name}.log"
+
+    async def start(self) -> None:
+        with self.output.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *COMMAND, "up", env=self.environment, cwd=self.home.parent, stdout=log, stderr=log
+            )
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    await self.client.get("/health")
+                except httpx.TransportError:
+                    assert self.process.returncode is None, self.output.read_text()
+                    await asyncio.sleep(0.05)
+                else:
+                    return
+
+    async def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        if self.process is not None and self.process.returncode is None:
+            self.process.send_signal(how)
+            await self.process.wait()
+
+    async def close(self) -> None:
+        await self.stop()
+        await self.client.aclose()
+
+    async def command(self, *args: str, said: str = "") -> tuple[int, str, str]:
+        """Run `omniforge …` beside the server: exit code, stdout, stderr."""
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            *args,
+            env=self.environment | {"COLUMNS": "200"},
+            cwd=self.home.parent,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate(said.encode())
+        return process.returncode or 0, out.decode(), err.decode()
+
+    # --- what a person does
+
+    async def ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        answer = await self.client.request(method, f"/api/v1{path}", **options)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    async def talk(self, messages: Sequence[str] = BUILD) -> list[dict[str, Any]]:
+        """A conversation from its start; returns the replies."""
+        session = await self.ask("POST", "/conversation/start", json={"timezone": "Europe/Berlin"})
+        replies: list[dict[str, Any]] = []
+        for said in messages:
+            if said == CONNECT:
+                assert "Connected to Acme Operations" in await allow(replies[-1]["oauth_url"])
+                continue
+            path = f"/conversation/{session['session_id']}/message"
+            replies.append(await self.ask("POST", path, json={"message": said}))
+        return replies
+
+    async def finished(self, execution_id: str) -> dict[str, Any]:
+        """The execution once it is over."""
+        async with asyncio.timeout(60):
+            while True:
+                execution = await self.ask("GET", f"/executions/{execution_id}")
+                if execution["completed_at"] is not None:
+                    return execution
+                await asyncio.sleep(0.05)
+
+    async def event_types(self, run_id: str) -> list[str]:
+        """Every event of a finished run, from the stream, which ends by itself."""
+        async with self.client.stream("GET", f"/api/v1/runs/{run_id}/events") as stream:
+            lines = [line async for line in stream.aiter_lines() if line.startswith("event: ")]
+        return [line.removeprefix("event: ") for line in lines]
