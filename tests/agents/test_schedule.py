@@ -115,7 +115,7 @@ def test_fires_rise_and_going_on_from_any_of_them_gives_the_same_rest(
         assert next_fire(cron, zone, found[index]) == found[index + 1]
 
 
-# --- late fires ----------------------------------------------------------------------------------------------
+# --- late fires -------------------------------------------------------------------------------------------
 
 
 def due(policy: str, since: str, now: str, cron: str = "0 * * * *") -> tuple[list[str], int | None, str]:

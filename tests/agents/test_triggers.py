@@ -110,16 +110,14 @@ async def test_two_schedulers_at_once_start_one_run(house: House, actor: Actor, 
 )
 async def test_after_hours_of_standstill_the_policy_decides_and_what_is_dropped_is_told(
     house: House,
-    scheduler: Scheduler,
     actor: Actor,
-    clock: TurnableClock,
     policy: str,
     runs: list[str],
     lost: int,
 ) -> None:
     made = await house.active(actor, **HOURLY, misfire_policy=policy)
-    clock.turn(hours=4, minutes=30)
-    await scheduler.fire_due()
+    house.clock.turn(hours=4, minutes=30)
+    await Scheduler(house.agents, house.clock).fire_due()
     assert await fired(house, actor, made.id) == runs
     assert [payload["dropped"] for payload in await dropped(house)] == ([lost] if lost else [])
     assert (await house.agents.get(actor, made.id)).next_fire_at == datetime(2026, 11, 21, 15, tzinfo=UTC)
@@ -190,8 +188,7 @@ async def test_an_agent_that_cannot_start_now_stays_due_and_does_not_hold_up_oth
     house: House, scheduler: Scheduler, actor: Actor, clock: TurnableClock
 ) -> None:
     blocked = await house.active(actor, **HOURLY)
-    clock.turn(seconds=1)
-    other = await house.active(actor, trigger_type="scheduled", schedule="1 * * * *")
+    other = await house.active(actor, **{**HOURLY, "schedule": "1 11 * * *"})
     clock.turn(minutes=61)
     async with house.db.transaction() as session:  # a version nobody can read: the agent cannot be started
         await session.execute(

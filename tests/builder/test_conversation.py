@@ -1,5 +1,7 @@
 """The first journey as a conversation, in several wordings, with everything people do on the way."""
 
+# ruff: noqa: E501 - what people say stands on one line
+
 from __future__ import annotations
 
 import time
@@ -7,7 +9,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.builder.world import FIELDS, RESOURCES, URL, World
+from tests.builder.world import RESOURCES, URL, World
 
 from omniforge.builder.conversation import begin, respond
 from omniforge.builder.exchange import (
@@ -166,6 +168,34 @@ WORDINGS = [
         "start with At Risk",
         "all good",
         "Yes!",
+    ],
+    [
+        "I waste half my Monday mornings copying stuff from Notion into a document for the team",
+        "Yeah let's do that",
+        "ok, connected",
+        "I only need the client projects and the internal initiatives",
+        "I'd like what happened last week: each project's latest update, its status and whether anything's blocking it. "
+        "Bullet points, organized by client. I have a 9am meeting Monday so have it ready before then",
+        "That's right, but can you also show who owns each project?",
+        "Yes, that's it",
+        "Sure, run it",
+        "Could you move the at risk ones to the top?",
+        "Great, that's what I wanted",
+        "Yes, turn it on",
+    ],
+    [
+        "Can you pull together a Monday status digest from our Notion boards?",
+        "Yes, let's connect it",
+        "I think I did it",
+        "use Client Projects & Internal Initiatives",
+        "Show me updates from last week along with status and blockers. Group the bullets by client and have it ready "
+        "on Mondays before my nine o'clock",
+        "Correct. Please include the project owner as well.",
+        "Yup",
+        "Let's see it",
+        "I'd rather have At Risk at the top",
+        "That's perfect",
+        "Go live",
     ],
 ]
 
@@ -513,4 +543,3 @@ def test_nobody_gets_past_the_yes_by_signals() -> None:
 
 def test_state_of_an_empty_session_survives_json() -> None:
     assert ConversationState.model_validate_json(ConversationState().model_dump_json()) == ConversationState()
-    assert FIELDS

@@ -1,5 +1,7 @@
 """What is generated: valid, stable, minimal, unbreakable by hostile names, and really running."""
 
+# ruff: noqa: E501 - what people say stands on one line
+
 from __future__ import annotations
 
 import ast
@@ -19,8 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omniforge.builder.generator import build_draft
+from omniforge.builder.understanding.mentions import Format
 from omniforge.builder.understanding.schedule import Schedule
-from omniforge.builder.understanding.shaping import Format, Only, OrderRule
+from omniforge.builder.understanding.shaping import Only, OrderRule
 from omniforge.builder.understanding.slots import Slots, Source
 from omniforge.builder.vocabulary import forbidden_words
 from omniforge.core.errors import Invalid
@@ -72,7 +75,7 @@ def run_script(tmp_path: Path, slots: Slots, *, now: str = "2026-11-16T07:30:00Z
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    request = {
+    request: dict[str, Any] = {
         "protocol": 1, "run_id": "r", "step": "s", "skill": {"name": "x", "version": "1"}, "input": {},
         "config": draft.skills[0]["config"], "tools": [],
         "context": {"now": now, "date": now[:10], "timezone": timezone, "locale": "en", "user": {"id": "u", "name": "U"}},
@@ -146,7 +149,7 @@ hostile = st.one_of(
             "!`id`",
             "$ARGUMENTS",
             "x" * 100_000,
-            "‮",
+            "\u202e",
             "日本語",
         ]
     ),

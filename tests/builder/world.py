@@ -1,5 +1,7 @@
 """A scripted surrounding of the conversation: answers each request the way the real one would."""
 
+# ruff: noqa: E501 - what people say stands on one line
+
 from __future__ import annotations
 
 from datetime import UTC, datetime

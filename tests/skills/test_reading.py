@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omniforge.skills.document import MAX_BYTES, Profile, Reason, load, validate
-from omniforge.skills.document.front_matter import BadYaml, read_fields
+from omniforge.skills.document import MAX_BYTES, Profile, Reason, Value, load, validate
+from omniforge.skills.document.front_matter import MAX_DEPTH, MAX_NODES, BadYaml, read_fields
 
-VALID = b"---\nname: weekly\ndescription: Reports the week\nallowed-tools:\n  - Read\ntags: [a, b]\n---\n\n# W\n\nDo it.\n"
+VALID = (
+    b"---\nname: weekly\ndescription: Reports the week\nallowed-tools:\n  - Read\ntags: [a, b]\n---\n"
+    b"\n# W\n\nDo it.\n"
+)
 
 
 def test_fields_lines_and_body() -> None:
@@ -151,6 +154,13 @@ def test_a_damaged_valid_file_never_raises(at: int, inserted: bytes, removed: in
         validate(document, profile)
 
 
+def extent(value: Value) -> tuple[int, int]:
+    """How many values there are, and how deep they lie."""
+    inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    parts = [extent(item) for item in inner]
+    return 1 + sum(count for count, _ in parts), 1 + max((depth for _, depth in parts), default=0)
+
+
 @pytest.mark.parametrize(
     "unit",
     [
@@ -171,7 +181,9 @@ def test_a_damaged_valid_file_never_raises(at: int, inserted: bytes, removed: in
         b"k: 'a\n",
     ],
 )
-def test_work_on_hostile_input_is_bounded(unit: bytes) -> None:
+def test_what_hostile_input_builds_is_bounded(unit: bytes) -> None:
     for size in (30_000, MAX_BYTES - 100):
         document = load(b"---\na: " + (unit * (size // len(unit)))[:size] + b"\n---\nBody\n")
-        assert sum(1 for _ in str(document.fields)[:1]) == 1
+        count, depth = extent(dict(document.fields))
+        assert count <= MAX_NODES
+        assert depth <= MAX_DEPTH

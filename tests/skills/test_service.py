@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def agent_folder(library: Path, agent_id: str = "a1", tenant: str = "default") -
 async def test_what_is_written_is_on_disk_in_the_rows_and_reads_back(
     skills: SkillService, actor: Actor, library: Path
 ) -> None:
-    given = files(scripts__main="print()".encode(), docs__raw=b"\xff\x00")
+    given = files(scripts__main=b"print()", docs__raw=b"\xff\x00")
     stored = await skills.write(actor, name="weekly", files=given, agent_id="a1")
     assert stored.path == agent_folder(library) / "weekly" / "SKILL.md"
     assert (stored.version, stored.origin, stored.root) == (1, "custom", RootKind.AGENT)
@@ -306,6 +307,48 @@ async def test_links_are_never_written_through(
         await skills.write(actor, name="weekly", files=files(), agent_id="a2")
     assert list(outside.iterdir()) == []
     assert [path.name for path in agent_folder(library, "a2").iterdir()] == ["weekly"]
+
+
+async def test_a_folder_or_link_that_only_looks_like_the_flat_form_is_left_alone(
+    skills: SkillService, actor: Actor, library: Path, tmp_path: Path
+) -> None:
+    (agent_folder(library) / "weekly.md").mkdir(parents=True)
+    (agent_folder(library) / "other.md").symlink_to(tmp_path)
+    for name in ("weekly", "other"):
+        await skills.write(actor, name=name, files={"SKILL.md": text(name)}, agent_id="a1")
+        await skills.delete(actor, name, "a1")
+    assert sorted(path.name for path in agent_folder(library).iterdir()) == ["other.md", "weekly.md"]
+
+
+@pytest.mark.parametrize("kept", [".env", ".git/config", "docs/.hidden"])
+async def test_files_that_are_no_part_of_a_skill_are_never_removed_with_it(
+    skills: SkillService, actor: Actor, library: Path, kept: str
+) -> None:
+    stored = await skills.write(actor, name="weekly", files=files(), agent_id="a1")
+    file = stored.path.parent / kept
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"precious")
+    for change in (
+        skills.write(actor, name="weekly", files=files("New"), agent_id="a1"),
+        skills.delete(actor, "weekly", "a1"),
+    ):
+        with pytest.raises(Conflict) as caught:
+            await change
+        assert caught.value.code == "other_files"
+    assert file.read_bytes() == b"precious"
+    shutil.rmtree(stored.path.parent / kept.split("/", maxsplit=1)[0]) if "/" in kept else file.unlink()
+    assert (await skills.write(actor, name="weekly", files=files("New"), agent_id="a1")).version == 2
+
+
+async def test_a_folder_that_is_no_skill_is_not_replaced(
+    skills: SkillService, actor: Actor, library: Path
+) -> None:
+    folder = agent_folder(library) / "weekly"
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").write_bytes(b"precious")
+    with pytest.raises(Conflict):
+        await skills.write(actor, name="weekly", files=files(), agent_id="a1")
+    assert (folder / "notes.txt").read_bytes() == b"precious"
 
 
 async def test_links_and_hidden_files_inside_a_skill_are_not_read(

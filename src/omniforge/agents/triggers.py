@@ -14,6 +14,7 @@ from omniforge.agents.service import AgentService, NotActive
 from omniforge.agents.store import AgentRow
 from omniforge.core.actor import Actor
 from omniforge.core.clock import Clock, rfc3339
+from omniforge.core.errors import OmniForgeError
 from omniforge.engine.events import Event
 
 log = logging.getLogger(__name__)
@@ -80,13 +81,21 @@ class Scheduler:
             fresh = [row for row in due if (row.tenant_id, row.id) not in failed]
             if not fresh:
                 return len(failed)
-            for row in fresh:
-                try:
-                    await self._fire(row, now)
-                except Exception:
-                    # The path ends here: one agent that cannot start must not hold up the others.
-                    log.exception("agent %s of tenant %s could not be fired", row.id, row.tenant_id)
-                    failed.add((row.tenant_id, row.id))
+            done = await asyncio.gather(*(self._try_fire(row, now) for row in fresh))
+            failed |= {(row.tenant_id, row.id) for row, ok in zip(fresh, done, strict=True) if not ok}
+
+    async def _try_fire(self, row: AgentRow, now: datetime) -> bool:
+        """Whether the agent was fired; when not, it stays due and does not hold up the others."""
+        try:
+            await self._fire(row, now)
+        except OmniForgeError as error:
+            log.warning("agent %s of tenant %s is not fired yet: %s", row.id, row.tenant_id, error)
+            return False
+        except Exception:
+            # The path ends here: a fault of one agent must not reach the others.
+            log.exception("agent %s of tenant %s could not be fired", row.id, row.tenant_id)
+            return False
+        return True
 
     async def _fire(self, row: AgentRow, now: datetime) -> None:
         assert row.schedule is not None and row.next_fire_at is not None  # noqa: PT018, S101 - it was due

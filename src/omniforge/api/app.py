@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -16,7 +14,6 @@ from starlette.types import Message, Receive, Scope, Send
 from omniforge.agents import endpoints as agents
 from omniforge.bootstrap import Installation
 from omniforge.builder import endpoints as builder
-from omniforge.core.config import Settings
 from omniforge.core.errors import OmniForgeError, PayloadTooLarge, RateLimited
 from omniforge.integrations import endpoints as integrations
 from omniforge.runs import endpoints as runs
@@ -38,16 +35,10 @@ ROUTERS = (
 HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin")]
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The application of one installation; it opens and closes with the application's lifespan."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with Installation.open(settings) as house:
-            house.attach(app.state)
-            yield
-
-    app = FastAPI(title="OmniForge", lifespan=lifespan, docs_url="/docs", redoc_url=None)
+def create_app(house: Installation) -> FastAPI:
+    """The application of an installation that is open; whoever opened it closes it."""
+    app = FastAPI(title="OmniForge", docs_url=None, redoc_url=None)
+    house.attach(app.state)
     for router in ROUTERS:
         app.include_router(router)
     app.add_api_route("/health", health, tags=["operation"], dependencies=[tenants.KnownSource])
@@ -55,7 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, validation_error)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(Exception, unexpected_error)
-    app.add_middleware(Intake, limit=settings.max_body_bytes)
+    app.add_middleware(Intake, limit=house.settings.max_body_bytes)
     return app
 
 

@@ -1,4 +1,4 @@
-"""What an answer to each open question does. Every function takes the state, the message and its stance. Pure."""
+"""What an answer to each open question does: functions of the state, the message and its stance. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from omniforge.builder.exchange import (
     StartSignIn,
     Turn,
 )
-from omniforge.builder.outcomes import resume
 from omniforge.builder.phases import Phase, SessionStatus, Signal
 from omniforge.builder.questions import (
     advance,
@@ -27,21 +26,30 @@ from omniforge.builder.questions import (
     open_details,
     pose,
     readable,
-    rows,
     title_of,
     to_summary,
     with_defaults,
 )
-from omniforge.builder.state import ConversationState, ListItem, Pending
+from omniforge.builder.state import ConversationState, Pending
 from omniforge.builder.understanding import intent
-from omniforge.builder.understanding.intent import Command
 from omniforge.builder.understanding.references import resolve
 from omniforge.builder.understanding.schedule import Schedule, Unclear, read_schedule
 from omniforge.builder.understanding.slots import Source, Update, read_slots
-from omniforge.builder.understanding.stance import Act, Reading, Stance, read_stance
-from omniforge.builder.understanding.text import LONGEST_MESSAGE, has_phrase, listed, normalise
+from omniforge.builder.understanding.stance import Act, Reading, Stance
+from omniforge.builder.understanding.text import has_phrase, listed
 
 MOST_HEARD = 5
+CLAIMS = (
+    "done",
+    "connected",
+    "finished",
+    "did it",
+    "did everything",
+    "signed in",
+    "allowed",
+    "ready",
+    "complete",
+)
 EXPECTED: dict[Pending, tuple[str, ...]] = {
     Pending.DETAILS: ("fields", "format", "schedule", "group", "window"),
     Pending.OFFER: ("schedule",),
@@ -182,12 +190,14 @@ def _sign_in(state: ConversationState, text: str, reading: Reading, facts: Facts
         text, ("new link", "new address", "expired", "another link", "link doesn't work")
     ):
         return ask_for(state, StartSignIn(service), "Preparing the sign-in …")
-    if reading.stance is Stance.YES or (reading.act is Act.CONNECT and reading.stance is not Stance.NO):
-        if state.slots.service is None:
-            return advance(state, facts)
-        return ask_for(
-            _hear(state, text, reading, facts), CheckConnection(service), "Checking the connection …"
-        )
+    if reading.stance is not Stance.NO and (
+        reading.stance is Stance.YES
+        or reading.act is Act.CONNECT
+        or has_phrase(text, CLAIMS)  # looking costs nothing, so a hedged claim is checked too
+        or connections_of(state, facts)
+    ):
+        heard = _hear(state, text, reading, facts)
+        return ask_for(heard, CheckConnection(service), "Checking the connection …")
     if reading.stance is Stance.NO:
         if has_phrase(text, ("not yet", "yet", "not connected", "still", "didn't", "not done")):
             return pose(noted(state, "No hurry; I'll wait."), facts)
@@ -416,6 +426,13 @@ def _idle(state: ConversationState, text: str, reading: Reading, facts: Facts) -
         if state.test and state.test.passed and state.built == state.slots:
             return pose(state.on(Signal.FINISH, pending=Pending.ACTIVATE), facts)
         return pose(state.on(Signal.RETEST, pending=Pending.TEST), facts)
+    if (
+        state.active
+        and reading.act is Act.TEST
+        and has_phrase(text, ("run",))
+        and not has_phrase(text, ("test",))
+    ):
+        return ask_for(state, RunAgent(state.draft_agent_id), "Running it …")
     if reading.act in (Act.TEST, Act.RETRY) and reading.stance is not Stance.NO:
         return _start_test(state.on(Signal.RETEST))
     update = _update(state, text, reading, facts)

@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 from omniforge.builder import wording as say
+from omniforge.builder.answers import ANSWERS, noted
 from omniforge.builder.exchange import (
-    Activate,
-    CheckConnection,
     Facts,
-    ListResources,
     RunAgent,
-    RunTest,
-    StartSignIn,
     Turn,
 )
-from omniforge.builder.answers import ANSWERS, noted
 from omniforge.builder.outcomes import resume
 from omniforge.builder.phases import Phase, SessionStatus, Signal
 from omniforge.builder.questions import (
-    advance,
     ask_for,
-    connections_of,
-    create,
-    default_sources,
-    known,
-    open_details,
     pose,
-    readable,
     rows,
     title_of,
-    to_summary,
-    with_defaults,
 )
 from omniforge.builder.state import ConversationState, ListItem, Pending
 from omniforge.builder.understanding import intent
 from omniforge.builder.understanding.intent import Command
 from omniforge.builder.understanding.references import resolve
-from omniforge.builder.understanding.schedule import Schedule, Unclear, read_schedule
-from omniforge.builder.understanding.slots import Source, Update, read_slots
-from omniforge.builder.understanding.stance import Act, Reading, Stance, read_stance
-from omniforge.builder.understanding.text import LONGEST_MESSAGE, has_phrase, listed, normalise
+from omniforge.builder.understanding.stance import Reading, Stance, read_stance
+from omniforge.builder.understanding.text import LONGEST_MESSAGE, listed, normalise
+
 
 def begin(facts: Facts) -> Turn:
     """A fresh session: a greeting and the first question."""

@@ -1,7 +1,7 @@
 """What the conversation and its surroundings tell each other: facts in, requests out, outcomes back, a reply.
 
 `respond(state, message, facts)` answers a message. When the turn carries a request, the caller does it and
-hands the observed outcome to `resume(state, outcome, facts)`, until a turn carries none: that turn has the reply.
+hands over the observed outcome: `resume(state, outcome, facts)`. The turn without a request has the reply.
 """
 
 from __future__ import annotations

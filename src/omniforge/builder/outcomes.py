@@ -202,7 +202,8 @@ def _tested(state: ConversationState, outcome: TestFinished, facts: Facts) -> Tu
     note = say.test_text(outcome, title)
     card = {
         "type": "test_result", "title": "Test", "test_id": outcome.test_id, "mode": outcome.mode,
-        "verdict": outcome.verdict, "sample_data": outcome.sample_data, "items": outcome.items, "report": outcome.report,
+        "verdict": outcome.verdict, "sample_data": outcome.sample_data, "items": outcome.items,
+        "report": outcome.report,
         "effects": [asdict(effect) for effect in outcome.effects],
     }  # fmt: skip
     state = state.but(test=seen, pending=pending)
@@ -227,7 +228,8 @@ def _activated(state: ConversationState, outcome: Activated, facts: Facts) -> Tu
     note = say.activated_text(outcome.name, when, run_phrase(state))
     card = {
         "type": "agent", "title": outcome.name, "agent_id": outcome.agent_id, "status": "active",
-        "version": outcome.version, "next_run": outcome.next_run.isoformat() if outcome.next_run else None, "timezone": outcome.timezone,
+        "version": outcome.version, "timezone": outcome.timezone,
+        "next_run": outcome.next_run.isoformat() if outcome.next_run else None,
     }  # fmt: skip
     return _with_card(state, note, card, facts, quoted=(outcome.name,))
 

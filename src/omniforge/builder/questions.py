@@ -28,8 +28,8 @@ from omniforge.builder.generator import (
 from omniforge.builder.phases import Phase, Signal
 from omniforge.builder.state import ConversationState, ListItem, Pending
 from omniforge.builder.understanding.fields import find_fields
+from omniforge.builder.understanding.mentions import Format
 from omniforge.builder.understanding.schedule import Schedule, suggested
-from omniforge.builder.understanding.shaping import Format
 from omniforge.builder.understanding.slots import Known, Slots, Source, read_slots
 from omniforge.builder.understanding.text import listed
 

@@ -71,8 +71,8 @@ class TestSeen(BaseModel):
 
 class ConversationState(BaseModel):
     """One session's memory. `built` are the slots the saved draft was made of. `heard` keeps messages whose
-    words about fields could not be used before the fields were known. `notes` and `cards` wait to open the next
-    reply; `quoted` are parts of them that people or services wrote."""
+    words about fields could not be used before the fields were known. `notes` and `cards` wait to open the
+    next reply; `quoted` are parts of them that people or services wrote."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -16,29 +17,44 @@ from omniforge.core.config import Settings
 from omniforge.core.errors import OmniForgeError, Unavailable
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from omniforge.bootstrap import Installation
 
 
-class QuietServer(uvicorn.Server):
-    """A server inside another command: signals stay with that command."""
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers. `task` ends when the server does."""
 
-    def install_signal_handlers(self) -> None:
-        return
+    house: Installation
+    task: asyncio.Task[None]
 
 
-def server_config(settings: Settings, log_level: str) -> tuple[FastAPI, uvicorn.Config]:
+@asynccontextmanager
+async def serving(settings: Settings, log_level: str = "error") -> AsyncGenerator[Running]:
+    """The installation, open and answering; it stops at the end of the block, or when a signal says so."""
     from omniforge.api.app import create_app  # noqa: PLC0415 - the whole application; only servers need it
+    from omniforge.bootstrap import Installation  # noqa: PLC0415
 
-    app = create_app(settings)
-    return app, uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_level=log_level,
-        access_log=False,  # it would keep one-time links and sign-in codes
-        timeout_graceful_shutdown=5,
-        server_header=False,
-    )
+    check_port(settings)
+    async with Installation.open(settings) as house:
+        config = uvicorn.Config(
+            create_app(house),
+            host=settings.host,
+            port=settings.port,
+            log_level=log_level,
+            lifespan="off",
+            access_log=False,  # it would keep one-time links and sign-in codes
+            timeout_graceful_shutdown=5,
+            server_header=False,
+        )
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server.serve())
+        try:
+            while not server.started and not task.done():
+                await asyncio.sleep(0.02)
+            yield Running(house, task)
+        finally:
+            server.should_exit = True
+            await task
 
 
 def check_port(settings: Settings) -> None:
@@ -62,29 +78,17 @@ async def serve(settings: Settings, console: Console, log_level: str = "warning"
     from omniforge.tenants.local import check_binding  # noqa: PLC0415
 
     check_binding(settings)
-    check_port(settings)
-    app, config = server_config(settings, log_level)
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server.serve())
-    await _started(server, running)
-    console.print(f"OmniForge is up at [bold]{settings.url}[/bold]  (data in {settings.home})")
-    if not settings.auth_required:
-        link: str = await app.state.tenants.create_login_link()
-        console.print(f"Open this once to sign in:  {link}", soft_wrap=True, highlight=False)
-    try:
-        await app.state.sandbox.check()
-    except SandboxUnavailable as error:
-        console.print(f"[yellow]{error.message}[/yellow]", highlight=False)
-    console.print("Talk to it here with: omniforge chat      Stop with Ctrl+C")
-    await running
-
-
-async def _started(server: uvicorn.Server, running: asyncio.Task[None]) -> None:
-    while not server.started:
-        if running.done():
-            await running
-            raise Unavailable("The server did not start; the reason is printed above.")
-        await asyncio.sleep(0.02)
+    async with serving(settings, log_level) as running:
+        console.print(f"OmniForge is up at [bold]{settings.url}[/bold]  (data in {settings.home})")
+        if not settings.auth_required:
+            link = await running.house.tenants.create_login_link()
+            console.print(f"Open this once to sign in:  {link}", soft_wrap=True, highlight=False)
+        try:
+            await running.house.sandbox.check()
+        except SandboxUnavailable as error:
+            console.print(f"[yellow]{error.message}[/yellow]", highlight=False)
+        console.print("Talk to it here with: omniforge chat      Stop with Ctrl+C")
+        await running.task
 
 
 @asynccontextmanager
@@ -98,15 +102,8 @@ async def api(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
         if await _answers(client):
             yield client
             return
-        check_port(settings)
-        server = QuietServer(server_config(settings, "error")[1])
-        running = asyncio.create_task(server.serve())
-        await _started(server, running)
-        try:
+        async with serving(settings):
             yield client
-        finally:
-            server.should_exit = True
-            await running
 
 
 async def _answers(client: httpx.AsyncClient) -> bool:

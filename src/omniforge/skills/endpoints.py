@@ -125,7 +125,11 @@ async def export_skill(
     skill = await _find(service, actor, name, query)
     made = await asyncio.to_thread(export, skill.document, query.profile, skill.files)
     if query.format == "zip":
-        data, kind, file = await asyncio.to_thread(_zipped, made), "application/zip", f"{portable_name(made.name)}.zip"
+        data, kind, file = (
+            await asyncio.to_thread(_zipped, made),
+            "application/zip",
+            f"{portable_name(made.name)}.zip",
+        )
     else:
         data, kind, file = made.content, "text/markdown; charset=utf-8", SKILL_FILE
     digest = base64.b64encode(hashlib.sha256(data).digest()).decode()

@@ -28,6 +28,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _EXCHANGE = 2
 _UNREAL_PATH = re.compile(r"[\x00-\x1f\x7f\\:]")
 _IGNORED = frozenset({"__pycache__"})
+_WORTHLESS = _IGNORED | {".DS_Store"}
 _READ_TRIES = 5
 
 
@@ -112,8 +113,11 @@ def read_file_at(folder: int, name: str, limit: int = MAX_BYTES) -> bytes | None
         if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENOTDIR, errno.EACCES}:
             return None
         raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as file:
-        return file.read(limit + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        return file.read(limit + 1)
 
 
 def read_inside(root: Path, lead: Sequence[str], path: str) -> bytes:
@@ -179,6 +183,32 @@ def _collect(folder: int, prefix: str, files: dict[str, bytes]) -> None:
             if too_much or (len(data) > MAX_BYTES and path != SKILL_FILE):
                 message = f"The folder of this skill is too large, at {path!r}."
                 raise Invalid(message, code="skill_too_large", path=path)
+
+
+def passed_over(parent: int, name: str) -> str | None:
+    """A path in the folder `name` that `read_tree` does not give: replacing the folder would lose it."""
+    try:
+        folder = os.open(name, _DIRECTORY, dir_fd=parent)
+    except OSError:
+        return None
+    try:
+        is_skill = read_file_at(folder, SKILL_FILE) is not None
+        return _first_unread(folder, "", is_skill=is_skill)
+    finally:
+        os.close(folder)
+
+
+def _first_unread(folder: int, prefix: str, *, is_skill: bool) -> str | None:
+    for name in sorted(set(os.listdir(folder)) - _WORTHLESS):
+        path = f"{prefix}{name}"
+        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+        if _wrong_with(path, b"") or not (stat.S_ISDIR(mode) or (is_skill and stat.S_ISREG(mode))):
+            return path
+        if stat.S_ISDIR(mode):
+            with opened(name, folder) as inner:
+                if found := _first_unread(inner, f"{path}/", is_skill=is_skill):
+                    return found
+    return None
 
 
 @contextmanager

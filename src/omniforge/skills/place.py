@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 
-from omniforge.core.errors import Unavailable
+from omniforge.core.errors import Conflict, Unavailable
 from omniforge.skills import folders
 from omniforge.skills.document import SKILL_FILE
 from omniforge.skills.errors import SkillChanged, SkillNotFound
@@ -49,7 +49,7 @@ def remove(root: Root, name: str, seen: Collection[str]) -> None:
 
 
 def _remove_flat(parent: int, name: str) -> None:
-    with suppress(FileNotFoundError):
+    if folders.read_file_at(parent, f"{name}.md") is not None:  # not a link or a folder of that name
         os.unlink(f"{name}.md", dir_fd=parent)
         os.fsync(parent)
 
@@ -60,3 +60,6 @@ def _check_unchanged(parent: int, name: str, seen: Collection[str]) -> None:
     there = [folders.content_hash(files) for files in forms if files is not None]
     if not set(there) <= set(seen):
         raise SkillChanged.meanwhile(name, there[0])
+    if path := folders.passed_over(parent, name):
+        message = f"The folder {name} holds {path[:80]!r}, which is no file of a skill and would be lost."
+        raise Conflict(message, code="other_files", name=name, path=path[:200])

@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 
 from pydantic import BaseModel, ConfigDict
 
-from omniforge.builder.understanding.text import find_words, stems
+from omniforge.builder.understanding.text import find_words, stems, words
 
 
 class Field(BaseModel):
@@ -26,7 +26,7 @@ class Field(BaseModel):
 _ALIKE = tuple(
     frozenset(row.split("|"))
     for row in (
-        "owner|lead|assignee|assigned|responsible|manager|who",
+        "owner|own|lead|assignee|assigned|responsible|manager|who",
         "status|state|health|rag",
         "blocker|blocked|impediment|obstacle|blocking|roadblock|hurdle|showstopper",
         "update|note|progress|comment|news|latest|achievement",
@@ -45,38 +45,10 @@ _ALIKE = tuple(
     )
 )
 _WEAK = frozenset(
-    [
-        "project",
-        "task",
-        "item",
-        "the",
-        "of",
-        "a",
-        "an",
-        "current",
-        "latest",
-        "name",
-        "their",
-        "its",
-        "for",
-        "and",
-        "each",
-        "every",
-        "all",
-        "field",
-        "column",
-        "info",
-        "information",
-        "detail",
-        "what",
-        "my",
-        "our",
-        "also",
-        "any",
-        "new",
-        "person",
-        "people",
-    ]
+    words("""
+    project task item the of a an current latest name their its for and each every all field column info
+    information detail what my our also any new person people
+""")
 )
 SURE = 0.6
 

@@ -180,38 +180,23 @@ def read_command(message: str) -> tuple[Command, str] | None:
 
 
 _REFERENCE = frozenset(
-    [
-        "my",
-        "the",
-        "our",
-        "a",
-        "an",
-        "agent",
-        "agents",
-        "it",
-        "that",
-        "this",
-        "one",
-        "now",
-        "please",
-        "again",
-        "run",
-        "for",
-        "me",
-        "report's",
-        "again",
-        "today",
-        "right",
-    ]
+    words("""
+    my the our a an agent agents it that this one now please again run for me report's today right
+""")
+)
+
+
+_KINDS: dict[str, str] = dict.fromkeys(
+    ("summary", "digest", "overview", "recap", "roundup", "briefing"), "report"
 )
 
 
 def match_agents(target: str, names: list[str]) -> list[int]:
-    """Agents whose names hold every telling word said, best first; all of them when no word tells one apart."""
-    said = {word for word in stems(target) if word not in _REFERENCE}
+    """Agents whose names hold every telling word said, exact ones alone; all when no word tells one apart."""
+    said = {_KINDS.get(word, word) for word in stems(target) if word not in _REFERENCE}
     if not said:
         return list(range(len(names)))
-    sets = [set(stems(name)) for name in names]
+    sets = [{_KINDS.get(word, word) for word in stems(name)} for name in names]
     exact = [i for i, own in enumerate(sets) if said == own]
     return exact or [i for i, own in enumerate(sets) if said <= own]
 

@@ -53,61 +53,11 @@ _ALL = (
 )
 _BOTH = ("both", "both of them", "the two", "these two", "those two", "the pair")
 _FILLERS = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "one",
-        "ones",
-        "please",
-        "and",
-        "or",
-        "of",
-        "them",
-        "those",
-        "these",
-        "from",
-        "with",
-        "use",
-        "take",
-        "go",
-        "for",
-        "just",
-        "only",
-        "number",
-        "numbers",
-        "option",
-        "options",
-        "database",
-        "databases",
-        "board",
-        "boards",
-        "table",
-        "i'd",
-        "like",
-        "want",
-        "we",
-        "need",
-        "to",
-        "include",
-        "yes",
-        "ok",
-        "it's",
-        "its",
-        "would",
-        "let's",
-        "my",
-        "our",
-        "all",
-        "me",
-        "in",
-        "add",
-        "also",
-        "too",
-        "plus",
-        "page",
-        "pages",
-    ]
+    words("""
+    the a an one ones please and or of them those these from with use take go for just only number numbers
+    option options database databases board boards table i'd like want we need to include yes ok it's its
+    would let's my our all me in add also too plus page pages
+""")
 )
 
 

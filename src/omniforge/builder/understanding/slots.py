@@ -8,12 +8,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from omniforge.builder.understanding import shaping
+from omniforge.builder.understanding import mentions, phrases, shaping
 from omniforge.builder.understanding.fields import Field, find_fields, match_field
+from omniforge.builder.understanding.mentions import Format
 from omniforge.builder.understanding.references import resolve
 from omniforge.builder.understanding.schedule import Origin, Schedule, Unclear, read_schedule
-from omniforge.builder.understanding.shaping import Format, Only, OrderRule, Removed
-from omniforge.builder.understanding.stance import Stance
+from omniforge.builder.understanding.shaping import Only, OrderRule, Removed
+from omniforge.builder.understanding.stance import Stance, read_stance
 from omniforge.builder.understanding.text import blank, normalise
 from omniforge.builder.understanding.windows import find_window
 from omniforge.builder.understanding.zones import find_zone
@@ -107,10 +108,10 @@ class _Reader:
         self.slots = self.slots.having(origin, **{slot: value})
 
     def read(self) -> Update:
-        self.text, name = shaping.take_name(self.text)
+        self.text, name = mentions.take_name(self.text)
         if name:
             self.put("name", name)
-        self.text, self.removed = shaping.take_replaced(self.text)
+        self.text, self.removed = mentions.take_replaced(self.text)
         self._read_services()
         self._read_format()
         self._read_window()
@@ -125,15 +126,15 @@ class _Reader:
         return Update(self.slots, tuple(dict.fromkeys(self.touched)), tuple(self.problems))
 
     def _read_services(self) -> None:
-        self.text, mentions = shaping.take_services(self.text, self.known.services)
-        for mention in mentions:
+        self.text, named = mentions.take_services(self.text, self.known.services)
+        for mention in named:
             if mention.inbox:
                 self.put("destination", "inbox")
             elif not mention.possible:
                 self.problems.append(Problem("service", mention.name, (mention.role,)))
 
     def _read_format(self) -> None:
-        self.text, found, impossible = shaping.take_format(self.text)
+        self.text, found, impossible = mentions.take_format(self.text)
         if found:
             self.put("format", found)
         if impossible:
@@ -149,7 +150,7 @@ class _Reader:
         found = read_schedule(self.text, base=self.slots.schedule, expected="schedule" in self.expected)
         if isinstance(found, Unclear):
             self.problems.append(Problem("schedule", "", unclear=found))
-            self.text = shaping.without_times(self.text)
+            self.text = mentions.without_times(self.text)
         elif found is not None and found.event == "event_driven":
             self.problems.append(Problem("event", ""))
         elif found is not None:
@@ -157,7 +158,7 @@ class _Reader:
             self.put("schedule", found, found.origin)
             if zone := find_zone(self.text, expected="schedule" in self.expected):
                 self.text = blank(self.text, zone.start, zone.end)
-            self.text = shaping.without_times(self.text)
+            self.text = mentions.without_times(self.text)
 
     def _read_order(self) -> None:
         self.text, rules, unknown = shaping.take_order(self.text, self.known.fields)
@@ -228,10 +229,12 @@ class _Reader:
     def _read_fields(self) -> None:
         titles = {field.name for field in self.known.fields if field.type == "title"}
         wanted: list[str] = []
-        for chunk in shaping.chunks(self.text):
+        for chunk in phrases.chunks(self.text):
             found = find_fields(chunk, self.known.fields)
             wanted += [name for name in found if name not in titles]
-            if not found and (phrase := shaping.noun_phrase(chunk)) and self._asks_for_fields():
+            if found or read_stance(chunk).stance not in (Stance.NONE, Stance.AMEND):
+                continue
+            if (phrase := phrases.noun_phrase(chunk)) and self._asks_for_fields():
                 match = match_field(phrase, self.known.fields)
                 if len(match.names) > 1:
                     self.problems.append(Problem("field", phrase, match.names))
@@ -239,22 +242,22 @@ class _Reader:
                     wanted += [name for name in match.names if name not in titles]
                 elif not resolve(phrase, [s.name for s in self.known.resources], expected=False).positions:
                     self.problems.append(Problem("field", phrase, match.near))
-        if shaping.wants_every_field(self.text) and "fields" in self.expected:
+        if phrases.wants_every_field(self.text) and "fields" in self.expected:
             wanted = [field.name for field in self.known.fields if field.name not in titles]
         wanted = list(dict.fromkeys(wanted))
         if not wanted:
             return
-        fresh = not self.slots.said("fields") or self.stance is Stance.REPLACE or shaping.says_only(self.text)
+        fresh = not self.slots.said("fields") or self.stance is Stance.REPLACE or phrases.says_only(self.text)
         kept = (
             ()
             if fresh
-            and not (self.slots.fields and self.stance is Stance.AMEND and not shaping.says_only(self.text))
+            and not (self.slots.fields and self.stance is Stance.AMEND and not phrases.says_only(self.text))
             else self.slots.fields
         )
         self.put("fields", (*kept, *(name for name in wanted if name not in kept)))
 
     def _asks_for_fields(self) -> bool:
-        return "fields" in self.expected or shaping.adds(self.message)
+        return "fields" in self.expected or phrases.adds(self.message)
 
 
 def read_slots(

@@ -83,7 +83,7 @@ _PHRASES: dict[_Mark, str] = {
         looks right|looks perfect|looks ok|looks okay|look good|look great|looks correct|looking good|
         all good|good|good to go|we're good|i'm good with|that works|works for me|that'll do|that will do|
         happy with|i'm happy|i like it|love it|i love it|like it|spot on|no problem|no worries|nothing to change|
-        nothing else|no changes|no more changes|nothing to add|no objections|as it is|keep it|leave it as it is|
+        nothing else|that's what i wanted|that's what i want|what i wanted|what i want|what i need|what i needed|that's it|that's the one|no changes|no more changes|nothing to add|no objections|as it is|keep it|leave it as it is|
         affirmative|roger|why not|i'd like that|i would like that|i'd love that|i'd love to|done|👍|✅""",
     _Mark.NO: """no|nope|nah|n|not|no thanks|no thank you|don't|do not|doesn't|didn't|isn't|wasn't|aren't|never|
         nothing|stop|negative|not now|not yet|not really|not today|hold off|wrong|incorrect|won't|wouldn't|
@@ -138,7 +138,7 @@ _PHRASES: dict[_Mark, str] = {
     _Mark.TEST: """test|test it|test that|try it|try it out|try that|run the test|run a test|do the test|do a test|
         test run|do a test run|show me the test|give it a try|give it a go|give it a spin|let's try it|
         let's test it|let's test|let's try|show me|let's see it|let's see|show me a preview|preview|preview it|
-        test it again|run it again|test again|run the test again|dry run|do a dry run|try it now|
+        test it again|run it again|run it|run it now|test again|run the test again|dry run|do a dry run|try it now|
         let's run it|let's run a test|run test|let's have a look|start the test|do a trial run|trial run|
         show me what it looks like|let me see it|let me see|show it to me""",
     _Mark.ACTIVATE: """activate|activate it|switch it on|switch on|turn it on|turn on|enable it|enable|go live|
@@ -169,39 +169,18 @@ _ALONE = {
     _Mark.DELEGATE: Stance.DELEGATE,
 }
 _QUESTION_WORDS = frozenset(
-    [
-        "what",
-        "what's",
-        "how",
-        "how's",
-        "why",
-        "when",
-        "where",
-        "where's",
-        "who",
-        "who's",
-        "which",
-        "is",
-        "are",
-        "does",
-        "do",
-        "did",
-        "will",
-        "would",
-        "can",
-        "could",
-        "should",
-        "am",
-        "was",
-        "were",
-        "has",
-        "have",
-        "may",
-    ]
+    words("""
+    what what's how how's why when where where's who who's which is are does do did will would can could
+    should am was were has have may
+""")
 )
 _VAGUE = re.compile(r"\d\s?-?ish\b", re.IGNORECASE)
 _REQUEST = re.compile(
-    r"^(?:and |so |but |ok,? |okay,? )?(?:can|could|would|will) (?:you|we|it)(?: please| also| maybe)* (?!do that|be |work)"
+    r"(?:^|[,.;!] ?|\b(?:but|and|so|then) )(?:(?:and|so|but|ok|okay|then),? )*(?:can|could|would|will) (?:you|we|it)"
+    r"(?: please| also| maybe)* (?!do that|be |work)"
+)
+_REQUESTED = frozenset(
+    {Stance.AMEND, Stance.REPLACE, Stance.BACK, Stance.RESTART, Stance.CANCEL, Stance.PAUSE}
 )
 _ORDINALS = {
     w: n
@@ -211,31 +190,10 @@ _ORDINALS = {
     for w in row.split("|")
 } | {"last": -1}
 _CHOICE_FILLER = frozenset(
-    [
-        "the",
-        "one",
-        "option",
-        "choice",
-        "number",
-        "answer",
-        "no",
-        "please",
-        "i'd",
-        "like",
-        "i",
-        "take",
-        "choose",
-        "pick",
-        "go",
-        "with",
-        "for",
-        "let's",
-        "it's",
-        "that's",
-        "want",
-        "would",
-        "will",
-    ]
+    words("""
+    the one option choice number answer no please i'd like i take choose pick go with for let's it's that's
+    want would will
+""")
 )
 
 
@@ -335,22 +293,16 @@ def _asked(said: list[str], kinds: set[_Mark], content: bool, text: str) -> Read
         return Reading(Stance.RESUME)
     if _Mark.DELEGATE in kinds and not content:
         return Reading(Stance.DELEGATE)
-    request = _REQUEST.search(text.casefold())
-    if request or said[0] == "please":
-        inner = read_stance(text[request.end() :].rstrip(" ?!.")) if request else Reading(Stance.NONE)
-        if inner.stance in (
-            Stance.AMEND,
-            Stance.REPLACE,
-            Stance.BACK,
-            Stance.RESTART,
-            Stance.CANCEL,
-            Stance.PAUSE,
-        ):
+    if request := _REQUEST.search(text.casefold()):
+        inner = read_stance(text.casefold()[request.end() :].rstrip(" ?!."))
+        if inner.stance in _REQUESTED:
             return inner
         if inner.act in (Act.TEST, Act.RETRY):
             return Reading(Stance.NONE, act=inner.act)
         if inner.stance in (Stance.YES, Stance.UNSURE):
             return Reading(Stance.UNSURE)
+        if inner.stance is Stance.NONE and re.search(r"\balso\b|\btoo\b", text, re.IGNORECASE):
+            return Reading(Stance.AMEND)
     if (
         not content
         and kinds & {_Mark.YES, _Mark.HEDGE}

@@ -289,7 +289,7 @@ def _is_blank(value: Value) -> bool:
 
 
 def _on_foreign(profile: Profile, name: str, line: int) -> Diagnostic:
-    shown = name[:80]
+    shown = name[:80] or '""'
     match profile:
         case Profile.OMNIFORGE if name in FORBIDDEN_FIELDS:
             return Diagnostic("forbidden_field", shown, line, f"Forbidden field in SKILL.md: {shown}")
