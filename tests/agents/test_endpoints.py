@@ -326,7 +326,7 @@ async def test_a_test_is_found_under_its_own_agent_only(http: httpx.AsyncClient)
 )
 async def test_what_is_out_of_range_is_refused(http: httpx.AsyncClient, method: str, path: str) -> None:
     made = await ask(http, "POST", "/agents", 201, json=AGENT)
-    body = {"mode": "live", "input_data": []} if method == "POST" else None
+    body: Any = {"mode": "live", "input_data": []} if method == "POST" else None
     await ask(http, method, path.format(id=made["id"]), 422, json=body)
 
 

@@ -85,7 +85,7 @@ async def test_without_a_passed_test_of_exactly_this_nothing_is_activated(house:
     assert await refusal(activate(actor, made.id, test_id="test_x", manifest_hash="h")) == "not_tested"
 
     report = await house.tested(actor, made.id)
-    approved = {"test_id": report.test_id, "manifest_hash": report.manifest_hash}
+    approved: dict[str, Any] = {"test_id": report.test_id, "manifest_hash": report.manifest_hash}
     await house.agents.update(actor, made.id, {"misfire_policy": "skip"})
     assert await refusal(activate(actor, made.id, **approved)) == "not_tested"
     await house.agents.update(actor, made.id, {"misfire_policy": "once", "name": "Another name"})
@@ -135,6 +135,8 @@ async def test_connections_must_be_healthy_and_are_bound_at_activation(house: Ho
     house.desk.connect(actor, "notion", "c-newer", updated_at=house.clock.now() + timedelta(days=1))
     await house.finish(actor, made.id)
     assert house.calls[-1].run.facts["connections"] == {"notion": "c-old"}
+    await house.agents.pause(actor, made.id)
+    assert (await house.agents.activate(actor, made.id)).connections == {"notion": "c-old"}
     assert await house.agents.agents_needing("default", "c-old") == [{"id": made.id, "name": made.name}]
 
 

@@ -81,6 +81,7 @@ async def test_every_third_run_in_a_row_without_anything_to_do_is_told(house: Ho
         items, _ = await house.agents.inbox.list_items(actor, Paging())
         seen.append(sum(item.kind == "notice" for item in items))
     assert seen == [0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2]
+    items, _ = await house.agents.inbox.list_items(actor, Paging())
     assert "0 rows" in items[-1].text
 
 

@@ -65,7 +65,7 @@ def test_a_step_carries_its_skill_config_grant_and_its_own_part_of_the_manifest(
 
 
 def test_a_report_in_the_inbox_is_no_effect_outside() -> None:
-    only_inbox = [{"step": None, "tool": "Inbox", "destination": {}, "cap": 1}]
+    only_inbox: list[dict[str, Any]] = [{"step": None, "tool": "Inbox", "destination": {}, "cap": 1}]
     assert not plan_for_agent(snapshot(skill("read", 1)), only_inbox).effects_expected
 
 

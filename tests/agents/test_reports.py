@@ -104,7 +104,7 @@ async def test_a_step_that_fails_makes_the_test_fail_and_is_named(
     house: House, actor: Actor, strategy: str, status: str
 ) -> None:
     house.script["read"] = failing(Fatal("no such column", code="script_failed"))
-    skills = [
+    skills: list[dict[str, Any]] = [
         {"name": "read", "order": 1, "error_strategy": strategy},
         {"name": "write", "order": 2, "needs": []},
     ]

@@ -91,12 +91,11 @@ def test_upcoming_fires_are_told_in_the_schedules_zone() -> None:
     assert [at.isoformat() for at in found] == ["2026-11-23T08:30:00+01:00", "2026-11-30T08:30:00+01:00"]
 
 
-crons = st.builds(
-    lambda minute, hour, day: f"{minute} {hour} {day} * *",
+crons = st.tuples(
     st.sampled_from(["0", "30", "*/20", "5,35"]),
     st.sampled_from(["*", "2", "0", "*/3", "1,2,3"]),
     st.sampled_from(["*", "25-29"]),
-)
+).map(lambda fields: f"{' '.join(fields)} * *")
 zones = st.sampled_from(
     ["UTC", BERLIN, "America/New_York", "Australia/Lord_Howe", "Africa/Cairo", "Asia/Kathmandu"]
 )

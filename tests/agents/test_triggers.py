@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 from tests.agents.conftest import House, TurnableClock
 
+from omniforge.agents import store
 from omniforge.agents.triggers import Scheduler, fire_key
 from omniforge.core.actor import Actor, Role
 from omniforge.core.errors import RateLimited
@@ -153,6 +154,21 @@ async def test_a_changed_schedule_invents_no_past_fires(
     assert (await house.agents.get(actor, made.id)).next_fire_at == datetime(2026, 11, 21, 10, 50, tzinfo=UTC)
 
 
+async def test_a_fire_looked_at_before_the_schedule_changed_moves_nothing(
+    house: House, actor: Actor, clock: TurnableClock
+) -> None:
+    made = await house.active(actor, **HOURLY)
+    async with house.db.read() as session:
+        seen = await store.get_agent(session, "default", made.id)
+    assert seen.next_fire_at is not None
+    clock.turn(minutes=1)
+    await house.agents.update(actor, made.id, {"schedule": "30 * * * *"})
+    changed = await house.switch_on(actor, made.id)
+    async with house.db.transaction() as session:
+        assert not await store.move_fire(session, seen, seen.next_fire_at, None)
+    assert (await house.agents.get(actor, made.id)).next_fire_at == changed.next_fire_at
+
+
 async def test_who_may_no_longer_run_agents_has_them_paused_and_is_told(
     house: House, scheduler: Scheduler, actor: Actor, clock: TurnableClock
 ) -> None:
@@ -251,7 +267,8 @@ async def test_more_agents_than_one_batch_fire_at_one_tick(
     count = 150  # more than one batch
     async with house.db.transaction() as session:
         for table, key in (("agent_configs", "id"), ("agent_versions", "agent_id")):
-            found = (await session.execute(text(f"SELECT * FROM {table}"))).mappings().one()
+            rows_found = await session.execute(text(f"SELECT * FROM {table}"))
+            found: dict[str, Any] = {str(name): value for name, value in rows_found.mappings().one().items()}
             columns = ", ".join(found)
             marks = ", ".join(f":{name}" for name in found)
             rows = [{**found, key: f"copy-{number}"} for number in range(count)]

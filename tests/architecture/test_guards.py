@@ -13,11 +13,12 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "sandbox_kit/src").rglob("*.py")])
 MODULES = [path for path in SOURCES if path.read_text().strip()]
 NO_JOB = re.compile(
-    r"Manager|Orchestrator|Coordinator|Helper|Utils?$|Common|Misc|Processor|Wrapper|^New|V2$|^Simple|^Smart|Enhanced"
+    r"Manager|Orchestrator|Coordinator|Helper|Utils?$|Common|Misc|Processor|Wrapper|^New(?![a-z])|V2$|^Simple|^Smart|Enhanced"
 )
 MAX_LINES = 420
 BROAD = {"Exception", "BaseException"}
 WHERE_PATHS_END = {
+    "src/omniforge/agents/triggers.py",
     "src/omniforge/engine/events.py",
     "src/omniforge/engine/executor.py",
     "src/omniforge/engine/journal.py",

@@ -1,0 +1,133 @@
+"""A foreign tenant, a lower role, no credential: over every operation of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from omniforge.core.actor import Role
+
+SKILL = "---\nname: hello\ndescription: Says hello.\n---\n\n# Hello\n\n1. Say hello.\n"
+SCRIPT = 'from sandbox_kit.skill import run\nrun(lambda request: {"output": {"report": "hello"}})\n'
+
+OPEN = {("GET", "/health"), ("POST", "/api/v1/auth/refresh"), ("POST", "/api/v1/auth/logout")}
+"""Operations that need no credential."""
+
+BODIES: dict[tuple[str, str], Any] = {
+    ("PUT", "/api/v1/agents/{agent_id}"): {"name": "Mine now"},
+    ("PATCH", "/api/v1/agents/{agent_id}"): {"name": "Mine now"},
+    ("POST", "/api/v1/agents/{agent_id}/activate"): {"test_id": "x", "manifest_hash": "y"},
+    ("POST", "/api/v1/agents/{agent_id}/test"): {"mode": "dry"},
+    ("POST", "/api/v1/conversation/{session_id}/message"): {"message": "hello"},
+    ("POST", "/api/v1/conversation/{session_id}/oauth-complete"): {
+        "integration": "notion",
+        "code": "c",
+        "state": "s",
+    },
+    ("PUT", "/api/v1/skills/{name}"): {"scope": "tenant", "content": SKILL},
+}
+OWN_SCOPE = {"/api/v1/integrations/{name}", "/api/v1/skills/{name}", "/api/v1/skills/{name}/export"}
+"""Addresses by name: each tenant has its own thing, or none, under it."""
+
+
+async def seeded(application: Any) -> dict[str, str]:
+    """One of everything, made by the owner: path parameter → id."""
+    local: httpx.AsyncClient = application.local
+    given = {
+        "name": "Hello",
+        "skills": [{"name": "hello", "order": 1}],
+        "skill_files": {"hello": {"SKILL.md": SKILL, "scripts/main.py": SCRIPT}},
+    }
+    agent = (await local.post("/api/v1/agents", json=given)).json()
+    path = f"/api/v1/agents/{agent['id']}"
+    report = (await local.post(f"{path}/test", json={"mode": "dry"}, headers={"Prefer": "wait=60"})).json()
+    approved = {"test_id": report["test_id"], "manifest_hash": report["manifest_hash"]}
+    assert (await local.post(f"{path}/activate", json=approved)).is_success
+    run = (await local.post(f"{path}/run", json={"input_data": {}})).json()
+    session = (await local.post("/api/v1/conversation/start", json={})).json()
+    key = (await local.post("/api/v1/keys", json={"name": "k", "permissions": ["agent:view"]})).json()
+    return {
+        "agent_id": agent["id"],
+        "test_id": report["test_id"],
+        "execution_id": run["execution_id"],
+        "run_id": run["execution_id"],
+        "key": "hello",
+        "session_id": session["session_id"],
+        "key_id": key["id"],
+        "item_id": "inbox_unknown",
+        "connection_id": "connection_unknown",
+        "resource_id": "resource_unknown",
+        "sha256": "0" * 64,
+        "name": "hello",
+    }
+
+
+def operations(schema: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (method.upper(), path)
+        for path, item in schema["paths"].items()
+        for method in item
+        if method in ("get", "post", "put", "patch", "delete")
+    ]
+
+
+async def test_a_foreign_tenant_gets_404_wherever_an_id_is_in_the_address(application: Any) -> None:
+    ids = await seeded(application)
+    stranger = await application.member(Role.OWNER, "other", "stranger")
+    schema = (await application.local.get("/openapi.json")).json()
+    walked = 0
+    for method, path in operations(schema):
+        if "{" not in path or path in OWN_SCOPE or path.startswith("/oauth"):
+            continue
+        address = path.format(**ids)
+        answer = await stranger.request(method, address, json=BODIES.get((method, path), {}))
+        assert answer.status_code == 404, f"{method} {path}: {answer.status_code} {answer.text[:300]}"
+        unknown = path.format(**{name: f"{value[:4]}nothing" for name, value in ids.items()})
+        other = await stranger.request(method, unknown, json=BODIES.get((method, path), {}))
+        assert other.status_code == 404
+        assert other.json()["error"] == answer.json()["error"], f"{method} {path} tells foreign from unknown"
+        walked += 1
+    assert walked >= 20
+    assert (await stranger.get("/api/v1/agents")).json()["agents"] == []
+    assert (await stranger.get("/api/v1/executions")).json()["executions"] == []
+    assert (await stranger.get("/api/v1/runs")).json()["runs"] == []
+    assert (await stranger.get("/api/v1/conversation")).json()["sessions"] == []
+    for path in ("/api/v1/skills/hello", "/api/v1/skills/hello/export"):
+        assert (await stranger.get(path)).status_code == 404
+    kept = (await application.local.get(f"/api/v1/agents/{ids['agent_id']}")).json()
+    assert (kept["name"], kept["status"]) == ("Hello", "active")
+
+
+async def test_a_wrong_credential_is_401_everywhere_and_never_the_local_owner(application: Any) -> None:
+    ids = await seeded(application)
+    schema = (await application.local.get("/openapi.json")).json()
+    nobody = application.client({"Authorization": "Bearer of_sk_wrong"})
+    for method, path in operations(schema):
+        if (method, path) in OPEN or path.startswith("/oauth"):
+            continue
+        answer = await nobody.request(method, path.format(**ids), json=BODIES.get((method, path), {}))
+        assert answer.status_code == 401, f"{method} {path}: {answer.status_code} {answer.text[:200]}"
+
+
+async def test_a_viewer_changes_nothing(application: Any) -> None:
+    ids = await seeded(application)
+    viewer = await application.member(Role.VIEWER)
+    schema = (await application.local.get("/openapi.json")).json()
+    for method, path in operations(schema):
+        if method == "GET" or (method, path) in OPEN or "validate" in path or path.endswith("/plan"):
+            continue
+        answer = await viewer.request(method, path.format(**ids), json=BODIES.get((method, path), {}))
+        assert answer.status_code in (403, 404, 422), (
+            f"{method} {path}: {answer.status_code} {answer.text[:200]}"
+        )
+    kept = (await application.local.get(f"/api/v1/agents/{ids['agent_id']}")).json()
+    assert (kept["name"], kept["status"]) == ("Hello", "active")
+
+
+async def test_a_missing_permission_is_named(application: Any) -> None:
+    ids = await seeded(application)
+    viewer = await application.member(Role.VIEWER)
+    answer = await viewer.post(f"/api/v1/agents/{ids['agent_id']}/run", json={})
+    assert answer.status_code == 403
+    assert answer.json()["details"]["permission"] == "agent:execute"
