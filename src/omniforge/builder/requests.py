@@ -114,7 +114,7 @@ class Doer:
             exchange.Effect(
                 str(effect.get("summary", "")),
                 str(effect.get("access", "")),
-                str((effect.get("destination") or {}).get("name", "")),
+                _place(effect),
             )
             for effect in report.effects
             if effect.get("tool") != INBOX  # a delivery to the person's own inbox is no change outside
@@ -209,6 +209,11 @@ class Doer:
                 found = await self.integrations.describe_resource(actor, connection_id, resource_id)
             described.append(_resource(found))
         return exchange.ResourcesDescribed(tuple(described))
+
+
+def _place(effect: dict[str, Any]) -> str:
+    destination: dict[str, Any] = effect.get("destination") or {}
+    return str(destination.get("name", ""))
 
 
 def _fields(draft: AgentDraft, connection_id: str | None) -> dict[str, Any]:

@@ -318,7 +318,7 @@ class IntegrationService:
         """What could be picked, from the sample data; for building without a connection."""
         wanted = known(self.catalog, integration_id).resource_kind(None)
         found = await self.sample_call(wanted.list_tool, {})
-        return [_resource(wanted, item) for item in found.get(wanted.list_key, [])]
+        return [view_of_resource(wanted, item) for item in found.get(wanted.list_key, [])]
 
     async def describe_sample(self, integration_id: str, resource_id: str) -> Resource:
         """One resource of the sample data with its fields."""
@@ -326,7 +326,7 @@ class IntegrationService:
         wanted = integration.resource_kind(None)
         if wanted.describe_tool is None:
             raise Invalid(f"{integration.title} does not describe {wanted.title}.", code="not_supported")
-        return _resource(
+        return view_of_resource(
             wanted, await self.sample_call(wanted.describe_tool, {wanted.id_argument: resource_id})
         )
 

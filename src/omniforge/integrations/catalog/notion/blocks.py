@@ -56,7 +56,7 @@ def _block(block: Json, kind: str, depth: int) -> str:
     return gap.join(part for part in (written, below) if part)
 
 
-def _line(block: Json, kind: str) -> str:  # noqa: PLR0911 - one line per type
+def _line(block: Json, kind: str) -> str:
     content = mapping(block.get(kind))
     match kind:
         case "to_do":
@@ -138,7 +138,7 @@ def _parsed(lines: list[str]) -> Iterator[Json]:
         yield _made("paragraph", "\n".join(paragraph))
 
 
-def _single(line: str) -> Json | None:  # noqa: PLR0911 - one line per type
+def _single(line: str) -> Json | None:
     """The block a line makes by itself; None when it is part of a paragraph, or empty."""
     if line in ("---", "***", "___"):
         return {"object": "block", "type": "divider", "divider": {}}

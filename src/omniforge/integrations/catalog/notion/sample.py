@@ -113,7 +113,7 @@ def _add_resource(workspace: Workspace, resource: Mapping[str, Any], *, empty: b
         _add(workspace, table, number, values, days, "")
 
 
-def _made_up(workspace: Workspace, field: Field, number: int) -> Any:  # noqa: PLR0911 - one line per type
+def _made_up(workspace: Workspace, field: Field, number: int) -> Any:
     """A value of the field's type, from its own options where it has some."""
     match field.type:
         case "title":

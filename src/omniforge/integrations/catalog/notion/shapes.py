@@ -52,7 +52,7 @@ def _words(part: Json) -> str:
     return text(part.get("plain_text")) or text(mapping(part.get("text")).get("content"))
 
 
-def plain_value(prop: Json) -> Any:  # noqa: C901, PLR0911, PLR0912 - one line per type
+def plain_value(prop: Json) -> Any:  # noqa: C901, PLR0912 - one line per type
     """One property value of a page as text, number, bool, list of text, or None."""
     kind = text(prop.get("type"))
     value = prop.get(kind)
@@ -177,7 +177,7 @@ def property_values(fields: Mapping[str, Any], schema: Json, people: Mapping[str
     return values
 
 
-def _written(kind: str, value: Any, people: Mapping[str, str]) -> Any:  # noqa: PLR0911 - one line per type
+def _written(kind: str, value: Any, people: Mapping[str, str]) -> Any:
     match kind:
         case "title" | "rich_text":
             return rich_text("" if value is None else str(value))

@@ -255,7 +255,7 @@ def _admit(request: Request, state: StandinState) -> Grant:
     return grant
 
 
-async def _faulty(fault: Fault) -> Response | None:  # noqa: PLR0911 - one line per kind
+async def _faulty(fault: Fault) -> Response | None:
     """The wrong answer; None for a slow one, which is only late."""
     match fault.kind:
         case FaultKind.SLOW:

@@ -210,7 +210,7 @@ def written_values(workspace: Workspace, table: Table, properties: Any) -> Json:
     return values
 
 
-def _written(workspace: Workspace, field: Field, given: Any) -> Any:  # noqa: PLR0911 - one line per type
+def _written(workspace: Workspace, field: Field, given: Any) -> Any:
     match field.type:
         case "title" | "rich_text":
             return written_text(given)
