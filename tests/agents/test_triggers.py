@@ -264,7 +264,7 @@ async def test_more_agents_than_one_batch_fire_at_one_tick(
     house: House, scheduler: Scheduler, actor: Actor, clock: TurnableClock
 ) -> None:
     made = await house.active(actor, **HOURLY)
-    count = 150  # more than one batch
+    count = 101  # more than one batch
     async with house.db.transaction() as session:
         for table, key in (("agent_configs", "id"), ("agent_versions", "agent_id")):
             rows_found = await session.execute(text(f"SELECT * FROM {table}"))
