@@ -253,7 +253,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant_id", "idempotency_key", name=op.f("uq_runs_tenant_id_idempotency_key")),
     )
     with op.batch_alter_table("runs", schema=None) as batch_op:
-        batch_op.create_index("ix_runs_status", ["status"], unique=False)
+        batch_op.create_index("ix_runs_status", ["status", "tenant_id"], unique=False)
         batch_op.create_index("ix_runs_subject", ["tenant_id", "subject", "created_at"], unique=False)
 
     op.create_table(

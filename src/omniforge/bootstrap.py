@@ -87,6 +87,7 @@ class Installation:
             agents = AgentService(db, runs, skills, integrations, clock, settings, tenants=tenants)
             builder = BuilderService(db, engine.events, Doer(agents, integrations), clock, settings)
             integrations.dependants.append(agents.agents_needing)
+            integrations.on_disconnected.append(agents.activation.on_disconnected)
 
             async def go_on(arrived: ConnectionArrived) -> None:
                 await runs.resume_waiting(arrived.tenant_id, arrived.user_id, "connection")

@@ -34,12 +34,11 @@ class Executions:
         self, actor: Actor, paging: Paging, *, agent_id: str | None = None, mode: str | None = None
     ) -> tuple[list[Execution], int]:
         """Newest first, of one agent or of all, with the total."""
-        subject = None if agent_id is None else f"{SUBJECT}{agent_id}"
+        subject = f"{SUBJECT}{agent_id or ''}"
         views, total = await self.runs.list_runs(
             actor, subject=subject, mode=mode, limit=paging.limit, offset=paging.offset
         )
-        agents = [view for view in views if view.run.subject.startswith(SUBJECT)]
-        return [await self._shown(actor, read(view)) for view in agents], total
+        return [await self._shown(actor, read(view)) for view in views], total
 
     async def cancel_execution(self, actor: Actor, execution_id: str) -> Execution:
         """No effect starts after this returns. Harmless when the execution is over."""

@@ -57,11 +57,8 @@ class Scheduler:
         return self.clock.now() + RETRY_DELAY if failed else earliest
 
     async def _sleep(self, until: datetime | None, rung: asyncio.Event) -> None:
-        longest = LONGEST_SLEEP if until is None else min(until - self.clock.now(), LONGEST_SLEEP)
-        if longest <= timedelta(0):
-            return
         waits: list[asyncio.Future[Any]] = [
-            asyncio.ensure_future(self.clock.sleep(longest.total_seconds())),
+            asyncio.ensure_future(self._nap(until)),
             asyncio.ensure_future(rung.wait()),
         ]
         try:
@@ -70,6 +67,11 @@ class Scheduler:
             for wait in waits:
                 wait.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
+
+    async def _nap(self, until: datetime | None) -> None:
+        """How long is looked up when the nap begins: the clock may have moved since the table was read."""
+        longest = LONGEST_SLEEP if until is None else min(until - self.clock.now(), LONGEST_SLEEP)
+        await self.clock.sleep(max(0.0, longest.total_seconds()))
 
     async def fire_due(self) -> int:
         """Fire every agent whose time has come; returns how many could not be fired and stay due."""

@@ -32,6 +32,9 @@ _INSERT_RUN = (
     " VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, NULL, NULL)"
 )
 _SAME_KEY = "SELECT id FROM runs WHERE tenant_id = ? AND idempotency_key = ?"
+_UNFINISHED = (
+    "SELECT count(*) FROM runs WHERE status IN ('queued', 'running', 'waiting', 'paused') AND tenant_id = ?"
+)
 _GUARD = (
     "SELECT 1 FROM run_steps WHERE run_id = ? AND key = ? AND attempt = ?"
     " AND status IN ('ready', 'running', 'waiting')"
@@ -51,7 +54,7 @@ class SqliteJournal:
     """Writes changes with group commit: one writer thread, one transaction for all that has queued up.
 
     `write` returns when the change is durable: True, or False when a guard refused it. `start` returns the id
-    of the run: the given one, or that of the run which already has the idempotency key.
+    of the run: the given one, or that of the run which already has the idempotency key; None over the quota.
     """
 
     def __init__(self, db: Database, events: EventLog) -> None:
@@ -72,7 +75,7 @@ class SqliteJournal:
             self._queue.put(None)
             await asyncio.to_thread(thread.join)
 
-    async def start(self, change: Change) -> str:
+    async def start(self, change: Change) -> str | None:
         return await self._submit(change)
 
     async def write(self, change: Change) -> bool:
@@ -149,6 +152,10 @@ def _apply(connection: sqlite3.Connection, change: Change) -> Any:
             same = connection.execute(_SAME_KEY, (record.tenant_id, record.idempotency_key)).fetchone()
             if same:
                 return same[0]
+        if change.quota is not None:
+            unfinished = connection.execute(_UNFINISHED, (record.tenant_id,)).fetchone()[0]
+            if unfinished >= change.quota:
+                return None
         connection.execute(_INSERT_RUN, _run_values(record))
     if change.guard and not connection.execute(_GUARD, (change.run_id, *change.guard)).fetchone():
         return False

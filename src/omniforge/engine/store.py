@@ -23,7 +23,7 @@ class RunRow(Base):
     __table_args__ = (
         UniqueConstraint("tenant_id", "idempotency_key"),
         Index("ix_runs_subject", "tenant_id", "subject", "created_at"),
-        Index("ix_runs_status", "status"),
+        Index("ix_runs_status", "status", "tenant_id"),
     )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -123,6 +123,8 @@ class Change:
     run_id: str
     tenant_id: str
     new_run: RunRecord | None = None
+    quota: int | None = None
+    """With a new run: refused when the tenant has this many unfinished ones."""
     steps: Sequence[StepRecord] = ()
     guard: tuple[str, int] | None = None
     status: RunStatus | None = None
@@ -200,9 +202,14 @@ class RunStore:
         limit: int = 50,
         offset: int = 0,
     ) -> tuple[list[tuple[RunRow, list[StepRow]]], int]:
-        """Runs of a tenant, newest first, and how many there are."""
+        """Runs of a tenant, newest first, and how many there are.
+
+        A subject that ends in a colon (`agent:`) means all of its kind.
+        """
         query = select(RunRow).where(RunRow.tenant_id == tenant_id)
-        if subject is not None:
+        if subject is not None and subject.endswith(":"):
+            query = query.where(RunRow.subject.startswith(subject, autoescape=True))
+        elif subject is not None:
             query = query.where(RunRow.subject == subject)
         if status:
             query = query.where(RunRow.status.in_(status))

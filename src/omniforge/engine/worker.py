@@ -16,7 +16,7 @@ from omniforge.engine.executor import ActiveRun, Executor, Fenced
 from omniforge.engine.journal import SqliteJournal
 from omniforge.engine.plan import Plan
 from omniforge.engine.state import RunProgress, RunStatus, StepResult, StepStatus
-from omniforge.engine.store import Change, RunStore, StepRecord, StoredRun
+from omniforge.engine.store import Change, RunRecord, RunStore, StepRecord, StoredRun
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +64,10 @@ class Worker:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.journal.close()
         self._lock.release()
+
+    def take_new(self, record: RunRecord) -> None:
+        """Drive a run that has just become durable."""
+        self._take(StoredRun(record, RunStatus.QUEUED))
 
     async def submit(self, run_id: str) -> None:
         """Drive a run that the journal holds. Harmless when it is already driven or over."""

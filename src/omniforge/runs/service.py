@@ -16,7 +16,7 @@ from omniforge.core.errors import Invalid, NotFound, RateLimited
 from omniforge.engine.embedded import EmbeddedEngine
 from omniforge.engine.events import Event, EventRow
 from omniforge.engine.plan import Plan, validate_plan
-from omniforge.engine.state import UNFINISHED, RunStatus, StepResult, StepStatus
+from omniforge.engine.state import RunStatus, StepResult, StepStatus
 from omniforge.engine.store import Change, RunRecord, RunRow, StepRow, canonical
 
 MAX_INPUT = 262_144
@@ -76,7 +76,6 @@ class RunService:
         actor.require("agent:execute" if request.mode is Mode.LIVE else "agent:edit")
         validate_plan(request.plan, self.engine.handlers)
         check_input(request.input)
-        await self._check_quota(actor)
         now = self.engine.clock.now()
         record = RunRecord(
             id=new_id("run"),
@@ -101,9 +100,24 @@ class RunService:
             "steps": len(request.plan.steps),
         }
         event = Event("run.queued", f"run:{record.id}", now, record.triggered_by, payload, record.id)
-        change = Change(record.id, record.tenant_id, new_run=record, at=record.created_at, events=[event])
+        change = Change(
+            record.id,
+            record.tenant_id,
+            new_run=record,
+            quota=self.max_unfinished,
+            at=record.created_at,
+            events=[event],
+        )
         run_id = await self.engine.journal.start(change)
-        await self.engine.worker.submit(run_id)
+        if run_id is None:
+            raise RateLimited(
+                f"{self.max_unfinished} runs are under way or queued already; that is the limit.",
+                code="quota",
+                retry_after=30,
+                limit="unfinished_runs",
+            )
+        if run_id == record.id:
+            self.engine.worker.take_new(record)
         return run_id
 
     async def get_run(self, actor: Actor, run_id: str) -> RunView:
@@ -169,23 +183,18 @@ class RunService:
         return await self.get_run(actor, run_id)
 
     async def follow(self, actor: Actor, run_id: str, after: int = 0) -> AsyncGenerator[EventRow, None]:
-        """The run's events, those to come included; ends after `run.finished`."""
-        await self.get_run(actor, run_id)
+        """The run's events after `after`, those to come included; ends after `run.finished`."""
+        view = await self.get_run(actor, run_id)
+        if RunStatus(view.run.status).is_over:
+            for row in await self.engine.events.read(
+                actor.tenant_id, after=after, run_id=run_id, limit=100_000
+            ):
+                yield row
+            return
         async for row in self.engine.events.follow(actor.tenant_id, after=after, run_id=run_id):
             yield row
             if row.type == "run.finished":
                 return
-
-    async def _check_quota(self, actor: Actor) -> None:
-        unfinished = [status.value for status in UNFINISHED]
-        _, count = await self.engine.store.list_runs(actor.tenant_id, status=unfinished, limit=1)
-        if count >= self.max_unfinished:
-            raise RateLimited(
-                f"{count} runs are under way or queued already; the limit is {self.max_unfinished}.",
-                code="quota",
-                retry_after=30,
-                limit="unfinished_runs",
-            )
 
 
 def check_input(value: Mapping[str, Any]) -> None:

@@ -1,0 +1,38 @@
+"""Migrations give the very schema the models describe, and can be run again without harm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
+
+import omniforge.bootstrap  # noqa: F401 - imports every table
+from omniforge.db import Base
+from omniforge.db.migrate import sync_url, upgrade
+
+
+async def test_the_migrated_schema_is_the_one_of_the_models(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'fresh.db'}"
+    await upgrade(url)
+    engine = create_engine(sync_url(url))
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        assert compare_metadata(context, Base.metadata) == []
+    engine.dispose()
+
+
+async def test_a_second_upgrade_changes_nothing_and_keeps_rows(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'kept.db'}"
+    await upgrade(url)
+    engine = create_engine(sync_url(url))
+    row = (
+        "INSERT INTO event_cursors (subscriber, position, updated_at) VALUES ('me', 7, '2026-01-01 00:00:00')"
+    )
+    with engine.begin() as connection:
+        connection.execute(text(row))
+    await upgrade(url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT position FROM event_cursors")).scalar() == 7
+    engine.dispose()
