@@ -111,3 +111,16 @@ async def test_a_repeated_client_message_id_gets_the_stored_reply(application: A
 async def test_every_answer_forbids_guessing_its_type(application: Any) -> None:
     answer = await application.local.get("/health")
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_the_login_link_leads_to_a_page_that_says_what_to_do_next(application: Any) -> None:
+    link = await application.house.tenants.create_login_link()
+    browser = application.client(
+        {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "User-Agent": "Mozilla/5.0"}
+    )
+    assert (await browser.get("/")).status_code == 401
+    landed = await browser.get(link, follow_redirects=True)
+    assert (landed.status_code, landed.url.path) == (200, "/")
+    assert "omniforge chat" in landed.text
+    assert (await browser.get(link)).status_code == 401
+    assert (await browser.get("/")).status_code == 200

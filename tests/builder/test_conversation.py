@@ -543,3 +543,49 @@ def test_nobody_gets_past_the_yes_by_signals() -> None:
 
 def test_state_of_an_empty_session_survives_json() -> None:
     assert ConversationState.model_validate_json(ConversationState().model_dump_json()) == ConversationState()
+
+
+@pytest.mark.parametrize(
+    "amendment",
+    [
+        "Yes, but also the project owner",
+        "sounds right but please also show who owns it",
+        "Almost - I'd also want to see who is responsible",
+        "nearly: owner is missing",
+    ],
+)
+def test_an_amended_summary_creates_nothing_before_the_next_yes(amendment: str) -> None:
+    world = at(Pending.SUMMARY)
+    assert "Owner" in world.say(amendment).text
+    assert world.asked_for(CreateAgent) == 0
+    world.say("yes?")
+    assert world.asked_for(CreateAgent) == 0
+    world.say("Yes")
+    assert world.asked_for(CreateAgent) == 1
+
+
+def test_answers_that_look_like_a_command_or_a_question() -> None:
+    world = at(Pending.DETAILS)
+    world.say("status")
+    assert world.state.slots.fields == ("Status",)
+    world = at(Pending.DETAILS)
+    world.say("what changed last week and who owns it, bullets grouped by client, ready Mondays at 8:30")
+    assert (world.state.slots.window, world.state.slots.group) == ("last_week", "Client")
+    world = at(Pending.ACTIVATE)
+    world.say("start it now")
+    assert world.asked_for(Activate) == 1
+    world = at(Pending.TEST)
+    assert "changes nothing" in world.say("will it change anything?").text.lower()
+    assert world.asked_for(RunTest) == 0
+
+
+def test_a_change_that_mentions_a_test_is_made_first() -> None:
+    world = at(Pending.ACCEPT)
+    world.say("put At Risk first and test it again")
+    assert [type(request) for request in world.requests[-2:]] == [RewriteAgent, RunTest]
+
+
+def test_weekly_work_is_heard_from_the_day_it_is_done() -> None:
+    world = World()
+    world.say("our Monday status report from Notion eats half a day")
+    assert world.state.slots.goal == "weekly report"

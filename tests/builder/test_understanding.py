@@ -22,6 +22,7 @@ from omniforge.builder.understanding.cron_words import next_times, read_back
 from omniforge.builder.understanding.fields import Field, match_field
 from omniforge.builder.understanding.references import resolve
 from omniforge.builder.understanding.schedule import Schedule, Unclear, read_schedule
+from omniforge.builder.understanding.shaping import Only, OrderRule
 from omniforge.builder.understanding.slots import Known, Slots, Source, read_slots
 from omniforge.builder.understanding.stance import Act, Stance, read_stance
 from omniforge.builder.understanding.windows import find_window
@@ -188,6 +189,9 @@ def test_read_back_in_plain_words() -> None:
         ("all of them", (0, 1, 2)), ("the last one", (2,)), ("client projects and the internal ones", (0, 1)),
         ("everything except the archive", (0, 1)), ("the second", (1,)), ("C", (2,)), ("both", ()),
         ("internal initatives", (1,)), ("the first four", ()), ("marketing", ()), ("first and third", (0, 2)),
+        ("use both except the archive", (0, 1)), ("all the active ones", (0, 1)), ("the two live ones", (0, 1)),
+        ("client projects, internal initiatives - leave the archive alone", (0, 1)),
+        ("Projects & initiatives, no archive", (0, 1)), ("no, the first two", (0, 1)),
     ],
 )  # fmt: skip
 def test_references_against_the_list_shown(text: str, positions: tuple[int, ...]) -> None:
@@ -246,6 +250,10 @@ BUILT = Slots(
         ("call it Monday Digest", "name", "Monday Digest"),
         ("make it a table", "format", "table"),
         ("only the last 7 days", "window", "last_7_days"),
+        ("no bullets, just text", "format", "plain"),
+        ("only at risk and blocked ones", "only", (Only(field="Status", values=("At Risk", "Blocked")),)),
+        ("high priority first", "order", (OrderRule(field="Priority", first=("High",)),)),
+        ("add the archive as well", "sources", (*BUILT.sources, KNOWN.resources[1])),
     ],
 )
 def test_amendments_touch_what_they_name(text: str, slot: str, value: object) -> None:
@@ -259,6 +267,9 @@ def test_amendments_touch_what_they_name(text: str, slot: str, value: object) ->
     "text",
     [
         "Put At Risk first",
+        "nice, but At Risk should lead",
+        "move at risk up",
+        "the at risk stuff belongs at the top",
         "at-risk projects on top please",
         "can you show the At Risk ones first?",
         "start with At Risk",

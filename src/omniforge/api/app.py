@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
 from omniforge.agents import endpoints as agents
+from omniforge.api import start_page
 from omniforge.bootstrap import Installation
 from omniforge.builder import endpoints as builder
 from omniforge.core.errors import OmniForgeError, PayloadTooLarge, RateLimited
@@ -23,6 +24,7 @@ from omniforge.tenants import endpoints as tenants
 log = logging.getLogger(__name__)
 
 ROUTERS = (
+    start_page.router,
     tenants.router,
     tenants.pages,
     skills.router,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from omniforge.builder import wording as say
+from omniforge.builder.draft import differences, title_of
 from omniforge.builder.exchange import (
     Activated,
     AgentSaved,
     ConnectionChecked,
     Facts,
     Failed,
+    Json,
     Outcome,
     ResourcesDescribed,
     ResourcesListed,
@@ -22,14 +24,16 @@ from omniforge.builder.exchange import (
     Turn,
 )
 from omniforge.builder.phases import Phase, SessionStatus, Signal
-from omniforge.builder.questions import advance, ask_for, differences, is_archive, pose, run_phrase, title_of
+from omniforge.builder.problems import failure_text
+from omniforge.builder.progress import advance, ask_for
+from omniforge.builder.questions import pose, run_phrase
+from omniforge.builder.rows import when_words, zone_of
 from omniforge.builder.state import ConversationState, Pending, TestSeen
-from omniforge.builder.understanding.references import resolve
+from omniforge.builder.understanding.cron_words import moment_words
+from omniforge.builder.understanding.references import is_archive, resolve
 from omniforge.builder.understanding.slots import Source
 from omniforge.builder.understanding.text import listed
 from omniforge.builder.vocabulary import forbidden_words
-
-MOST_TRIES = 3
 
 
 def resume(state: ConversationState, outcome: Outcome, facts: Facts) -> Turn:
@@ -77,10 +81,10 @@ def resume(state: ConversationState, outcome: Outcome, facts: Facts) -> Turn:
 
 
 def _with_card(
-    state: ConversationState, note: str, card: say.Json, facts: Facts, *, quoted: tuple[str, ...] = ()
+    state: ConversationState, note: str, card: Json, facts: Facts, *, quoted: tuple[str, ...] = ()
 ) -> Turn:
     """A note with its card, followed by the open question."""
-    noted = state.but(notes=(*state.notes, note), quoted=(*state.quoted, *quoted), cards=(*state.cards, card))
+    noted = state.noted(note).but(quoted=(*state.quoted, *quoted), cards=(*state.cards, card))
     return pose(noted, facts)
 
 
@@ -98,9 +102,7 @@ def _checked(state: ConversationState, outcome: ConnectionChecked, facts: Facts)
     if connection is None:
         if state.phase is not Phase.OAUTH_FLOW:
             return pose(state.but(pending=Pending.CONNECT), facts)
-        return pose(
-            state.but(notes=(*state.notes, say.nothing_arrived(title)), pending=Pending.SIGN_IN), facts
-        )
+        return pose(state.noted(say.nothing_arrived(title)).but(pending=Pending.SIGN_IN), facts)
     signal = Signal.CONNECTED if state.phase in (Phase.DISCOVERY, Phase.OAUTH_FLOW) else Signal.STAY
     was_sample = state.sample
     state = state.on(
@@ -120,12 +122,12 @@ def _listed(state: ConversationState, outcome: ResourcesListed, facts: Facts) ->
     title = title_of(state, facts)
     if not outcome.resources:
         note = say.nothing_shared(title, state.workspace)
-        return pose(state.but(notes=(*state.notes, note), connection_id=None, pending=Pending.CONNECT), facts)
+        return pose(state.noted(note).but(connection_id=None, pending=Pending.CONNECT), facts)
     ordered = tuple(sorted(outcome.resources, key=lambda r: is_archive(r.name)))
     note = say.connected_text(title, state.workspace, ordered, state.sample)
     if outcome.truncated:
         note += " There is more than I could list here."
-    state = state.but(resources=ordered, notes=(*state.notes, note))
+    state = state.noted(note).but(resources=ordered)
     if state.phase is Phase.DISCOVERY:
         state = state.on(Signal.READY_TO_ASK)
     named = {
@@ -139,8 +141,8 @@ def _listed(state: ConversationState, outcome: ResourcesListed, facts: Facts) ->
         chosen = tuple(Source(id=ordered[i].id, name=ordered[i].name) for i in sorted(named))
         origin = "said" if len(ordered) > 1 else "found"
         state = state.but(slots=state.slots.having(origin, sources=chosen))
-        state = state.but(notes=(*state.notes, f"I use {listed(s.name for s in chosen)}."))
-    card: say.Json = {
+        state = state.noted(f"I use {listed(s.name for s in chosen)}.")
+    card: Json = {
         "type": "connection", "title": title, "integration": state.slots.service,
         "workspace": state.workspace, "status": "sample" if state.sample else "connected",
     }  # fmt: skip
@@ -153,12 +155,12 @@ def _saved(state: ConversationState, outcome: AgentSaved, facts: Facts) -> Turn:
     seen = state.test is not None
     state = state.on(
         Signal.DRAFT_READY, draft_agent_id=outcome.agent_id, draft_name=outcome.name, built=state.slots,
-        pending=Pending.TEST, tries=0, asked={},
+        pending=Pending.TEST, asked={},
     )  # fmt: skip
     if first:
-        when = say.when_words(state.slots, say.zone_of(state, facts))
+        when = when_words(state.slots, zone_of(state, facts))
         note = say.created_text(outcome.name, when)
-        card: say.Json = {
+        card: Json = {
             "type": "agent",
             "title": outcome.name,
             "agent_id": outcome.agent_id,
@@ -174,7 +176,7 @@ def _saved(state: ConversationState, outcome: AgentSaved, facts: Facts) -> Turn:
             "title": "What changed",
             "rows": [{"label": a, "before": b, "after": c, "changed": True} for a, b, c in changes],
         }
-    state = state.but(notes=(*state.notes, note), cards=(*state.cards, card))
+    state = state.noted(note).but(cards=(*state.cards, card))
     if seen:
         mode = "dry" if state.sample else "preview"
         return ask_for(state, RunTest(outcome.agent_id, mode), "Testing it again …")
@@ -193,7 +195,7 @@ def _tested(state: ConversationState, outcome: TestFinished, facts: Facts) -> Tu
         effects=effects,
     )
     if outcome.verdict == "failed" and outcome.code and not outcome.problem:
-        outcome = replace(outcome, problem=say.failure_text(Failed(outcome.code), title))
+        outcome = replace(outcome, problem=failure_text(Failed(outcome.code), title))
     if outcome.problem and forbidden_words(outcome.problem):
         outcome = replace(outcome, problem=None)
     pending = (
@@ -224,7 +226,7 @@ def _activated(state: ConversationState, outcome: Activated, facts: Facts) -> Tu
         draft_name=outcome.name,
         status=SessionStatus.COMPLETE,
     )
-    when = say.moment_words(outcome.next_run, outcome.timezone) if outcome.next_run else None
+    when = moment_words(outcome.next_run, outcome.timezone) if outcome.next_run else None
     note = say.activated_text(outcome.name, when, run_phrase(state))
     card = {
         "type": "agent", "title": outcome.name, "agent_id": outcome.agent_id, "status": "active",
@@ -237,7 +239,7 @@ def _activated(state: ConversationState, outcome: Activated, facts: Facts) -> Tu
 def _failed(state: ConversationState, failed: Failed, facts: Facts) -> Turn:
     """Say it in plain words and leave the person where a next step is possible."""
     title = title_of(state, facts)
-    noted = state.but(notes=(*state.notes, say.failure_text(failed, title)))
+    noted = state.noted(failure_text(failed, title))
     match failed.code:
         case "integration_not_configured" | "connection_declined":
             return pose(noted.but(pending=Pending.SAMPLE), facts)
@@ -253,10 +255,7 @@ def _failed(state: ConversationState, failed: Failed, facts: Facts) -> Turn:
         case _:
             pass
     if state.phase is Phase.GENERATION:
-        tries = state.tries + 1
         if state.built is not None:
-            return pose(
-                noted.on(Signal.DRAFT_READY, pending=Pending.TEST, slots=state.built, tries=tries), facts
-            )
-        return pose(noted.on(Signal.DRAFT_INVALID, pending=Pending.SUMMARY, tries=tries), facts)
+            return pose(noted.on(Signal.DRAFT_READY, pending=Pending.TEST, slots=state.built), facts)
+        return pose(noted.on(Signal.DRAFT_INVALID, pending=Pending.SUMMARY), facts)
     return pose(noted, facts)

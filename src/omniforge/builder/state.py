@@ -97,12 +97,10 @@ class ConversationState(BaseModel):
     draft_skill: str | None = None
     built: Slots | None = None
     active: bool = False
-    target_agent_id: str | None = None
     test: TestSeen | None = None
     notes: tuple[str, ...] = ()
     quoted: tuple[str, ...] = ()
     cards: tuple[dict[str, Any], ...] = ()
-    tries: int = 0
 
     def on(self, signal: Signal, **changes: object) -> ConversationState:
         """The state after a signal, with further changes."""
@@ -114,6 +112,10 @@ class ConversationState(BaseModel):
 
     def but(self, **changes: object) -> ConversationState:
         return self.model_copy(update=changes)
+
+    def noted(self, *notes: str) -> ConversationState:
+        """The state with notes to open the next reply; empty ones are left out."""
+        return self.but(notes=(*self.notes, *(note for note in notes if note)))
 
     @property
     def fields(self) -> tuple[Field, ...]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import AsyncGenerator
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 from rich.console import Console
@@ -132,11 +134,18 @@ async def show_agents(settings: Settings, console: Console, *, as_json: bool) ->
     if not found["agents"]:
         console.print("No agents yet. 'omniforge chat' makes one.")
         return
-    table = Table("id", "name", "status", "trigger", "next run")
+    table = Table("id", "name", "status", "next run")
     for item in found["agents"]:
-        trigger = item.get("schedule") or item["trigger_type"]
-        table.add_row(item["id"], item["name"], item["status"], trigger, str(item.get("next_fire_at") or "-"))
+        table.add_row(item["id"], item["name"], item["status"], next_run(item))
     console.print(table)
+
+
+def next_run(agent: dict[str, Any]) -> str:
+    """`Mon 23 Nov 08:30 (Europe/Berlin)`, or when it runs otherwise."""
+    if not agent.get("next_fire_at"):
+        return "when asked" if agent["trigger_type"] == "on_demand" else "not switched on"
+    local = datetime.fromisoformat(agent["next_fire_at"]).astimezone(ZoneInfo(agent["timezone"]))
+    return f"{local:%a %d %b %H:%M} ({agent['timezone']})"
 
 
 async def make_key(settings: Settings, console: Console, name: str, permissions: list[str] | None) -> None:

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from omniforge.core.config import Settings
 from omniforge.core.errors import OmniForgeError
+from omniforge.core.pages import PRIVATE, html_page
 from omniforge.core.paging import Paging
 from omniforge.integrations.errors import StateInvalid
 from omniforge.integrations.schemas import (
@@ -213,25 +214,11 @@ async def oauth_page(  # noqa: PLR0917 - query parameters
     if back:
         joiner = "&" if "?" in back else "?"
         target = f"{back}{joiner}{urlencode({'connected': integration})}"
-        return RedirectResponse(target, 303, _PRIVATE)
+        return RedirectResponse(target, 303, PRIVATE)
     title = f"Connected to {connection.workspace_name}"
     return _page(title, f"{title}. You can go back to the conversation.", 200)
 
 
-_PRIVATE = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-}
-
-
 def _page(title: str, message: str, status: int, back: str | None = None) -> HTMLResponse:
     link = f'<p><a href="{escape(back, quote=True)}">Back to the conversation</a></p>' if back else ""
-    return HTMLResponse(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        "<style>body{font:17px/1.6 system-ui,sans-serif;max-width:32rem;margin:18vh auto;padding:0 1.5rem}"
-        "h1{font-size:1.4rem}</style></head>"
-        f"<body><h1>{escape(title)}</h1><p>{escape(message)}</p>{link}</body></html>",
-        status,
-        _PRIVATE,
-    )
+    return HTMLResponse(html_page(title, f"<p>{escape(message)}</p>{link}"), status, PRIVATE)

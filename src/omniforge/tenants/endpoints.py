@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from omniforge.core.actor import Actor
 from omniforge.core.config import Settings
 from omniforge.core.errors import Unauthenticated
+from omniforge.core.pages import PRIVATE, html_page
 from omniforge.core.paging import Paging
 from omniforge.tenants import auth
 from omniforge.tenants.local import RequestFacts, check_source
@@ -140,8 +141,10 @@ async def login(tenants: Tenants, link: str = "") -> Response:
     try:
         cookie = await tenants.redeem_login_link(link)
     except Unauthenticated as refusal:
-        return HTMLResponse(_page(refusal.message), refusal.status, _PRIVATE)
-    answer = RedirectResponse("/", 303, _PRIVATE)
+        return HTMLResponse(
+            html_page("Not signed in", f"<p>{escape(refusal.message)}</p>"), refusal.status, PRIVATE
+        )
+    answer = RedirectResponse("/", 303, PRIVATE)
     answer.set_cookie(
         cookie_name(tenants.settings),
         cookie,
@@ -151,13 +154,3 @@ async def login(tenants: Tenants, link: str = "") -> Response:
         secure=tenants.settings.url.startswith("https://"),
     )
     return answer
-
-
-_PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-
-
-def _page(message: str) -> str:
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>OmniForge</title>'
-        f"<body><h1>Not signed in</h1><p>{escape(message)}</p></body></html>"
-    )

@@ -1,7 +1,5 @@
 """Times of day in words: 9, 9am, 8:30, 16:00, noon, half past eight, eight in the evening."""
 
-# ruff: noqa: E501 - patterns and sentences are easier to read and compare in one piece
-
 from __future__ import annotations
 
 import re
@@ -15,18 +13,23 @@ _MINUTE_WORDS = {
 }  # fmt: skip
 _PAST = r"(?<!from )(?<!between )(?:quarter|half|five|ten|twenty|twenty[- ]five|[0-5]?[05])"
 _UNIT = (
-    r"(?!\s*(?:-|/|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|times?|x\b|items?|%|st\b|nd\b|rd\b|th\b|"
+    r"(?!\s*(?:-|/|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|times?|x\b|items?|%|st\b|nd\b|"
+    r"rd\b|th\b|"
     r"databases?|fields?|rows?|bullets?|lines?|reports?|clients?|projects?|entries)|\d|[:.]\d)"
 )
 _TIME = re.compile(
     rf"""(?<![\w.:/-])(?:
-    (?:a\s)?(?P<past>{_PAST})(?:\sminutes?)?\s(?P<way>past|to|after|before|till)\s(?P<past_hour>1[0-2]|0?[1-9]|{_HOUR})
+    (?:a\s)?(?P<past>{_PAST})(?:\sminutes?)?\s(?P<way>past|to|after|before|till)\s
+        (?P<past_hour>1[0-2]|0?[1-9]|{_HOUR})
         \b(?![:.]\d)(?:\s?(?P<past_half>[ap])\.?m\b\.?)?
-    | (?P<hour>\d{{1,2}})(?:[:.h]|(?=\d\d\s?[ap]\.?m))(?P<minute>\d\d)(?!\d|[:.]\d)(?:\s?(?P<half>[ap])\.?m\b\.?)?
+    | (?P<hour>\d{{1,2}})(?:[:.h]|(?=\d\d\s?[ap]\.?m))(?P<minute>\d\d)(?!\d|[:.]\d)
+        (?:\s?(?P<half>[ap])\.?m\b\.?)?
     | (?P<plain>\d{{1,2}}|{_HOUR})\s?(?P<plain_half>[ap])\.?m\b\.?
     | (?P<oclock>\d{{1,2}}|{_HOUR})\s?o'?\s?clock
-    | (?:12\s)?(?P<named>noon|midday|midnight|lunch\s?time|lunch|end\sof\s(?:the\s)?(?:business\s|working\s)?day|eod|cob)
-    | (?P<spoken>{_HOUR})[\s-](?P<spoken_minute>oh\sfive|fifteen|twenty(?:[\s-]five)?|thirty|forty(?:[\s-]five)?|fifty)
+    | (?:12\s)?(?P<named>noon|midday|midnight|lunch\s?time|lunch
+        |end\sof\s(?:the\s)?(?:business\s|working\s)?day|eod|cob)
+    | (?P<spoken>{_HOUR})[\s-]
+        (?P<spoken_minute>oh\sfive|fifteen|twenty(?:[\s-]five)?|thirty|forty(?:[\s-]five)?|fifty)
         \b(?!\s?(?:minutes|days))
     | (?P<bare>\d{{1,2}}|{_HOUR})\b{_UNIT}
     )""",
@@ -34,7 +37,9 @@ _TIME = re.compile(
 )
 _PART = re.compile(r"\b(mornings?|afternoons?|evenings?|nights?|tonight|nightly)\b", re.IGNORECASE)
 _LEADS_BARE = re.compile(
-    r"(?:\bat|\bby|\bbefore|@|\bfrom|\bbetween|\baround|\babout|\bmake (?:it|that)|\bto|\bit's|\bfor|\btill|\buntil)\s*$",
+    r"(?:\bat|\bby|\bbefore|@|\bfrom|\bbetween|\baround|\babout|\bmake (?:it|that)|"
+    r"\b(?:time|hour)(?: (?:is|should|must|shall|be|to)){1,2}|\bto|\bit's|\bfor|"
+    r"\btill|\buntil)\s*$",
     re.IGNORECASE,
 )
 _JOINS = re.compile(r"^\s*(?:,|/|&|-|,?\s*and(?: at)?|to|until|till|through|or|,\s*at)\s*$", re.IGNORECASE)
@@ -45,7 +50,7 @@ PART_TIMES = {"morning": (9, 0), "afternoon": (14, 0), "evening": (18, 0), "nigh
 
 @dataclass(frozen=True, slots=True)
 class TimeOfDay:
-    """`hour` is None when the words name no time of any day (25:00). `open` = morning or afternoon not known."""
+    """`hour` is None when the words name no time of any day (25:00). `open`: morning or afternoon unknown."""
 
     hour: int | None
     minute: int
@@ -57,7 +62,7 @@ class TimeOfDay:
 
 
 def find_times(text: str, *, bare: bool = False) -> list[TimeOfDay]:
-    """Every time in the text. A lone number counts after "at" and the like, in a list of times, or when `bare`."""
+    """Every time in the text. A lone number counts after "at" and such, in a list, or when `bare`."""
     times: list[TimeOfDay] = []
     for match in _TIME.finditer(text):
         if len(times) == MOST_TIMES:

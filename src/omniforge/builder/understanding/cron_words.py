@@ -1,7 +1,5 @@
 """A schedule read back in words, and the next times it fires."""
 
-# ruff: noqa: E501 - tables of words are easier to read and compare in one piece
-
 from __future__ import annotations
 
 from datetime import datetime
@@ -34,7 +32,7 @@ MONTH_NAMES = [
 
 
 def next_times(cron: str, timezone: str, now: datetime, count: int = 2) -> list[datetime]:
-    """The next local times after `now` (aware). A time the clock skips fires at the first instant after the gap,
+    """The next local times after `now` (aware). A time the clock skips fires at the first instant after it,
     a doubled one at its first occurrence only. Invalid when the plan never fires."""
     try:
         plan = CronSim(cron, now.astimezone(ZoneInfo(timezone)))

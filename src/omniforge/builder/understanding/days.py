@@ -1,7 +1,5 @@
 """Days in words: weekdays, ranges, lists, weekends, days of the month. Names become cron fields."""
 
-# ruff: noqa: E501 - patterns and sentences are easier to read and compare in one piece
-
 from __future__ import annotations
 
 import re
@@ -25,8 +23,10 @@ _EXCEPT = re.compile(
     r"\b(?:except|but not|excluding|apart from|not on|other than|without)\b(.*)$", re.IGNORECASE
 )
 _EVERY_DAY = re.compile(
-    r"\b(?:every ?day|each day|daily|every single day|all days|(?:every|each) (?:morning|afternoon|evening|night)|"
-    r"seven days a week|nightly|once a day|a day|per day|mornings|evenings|afternoons|(?:once|twice|\w+ times) daily)\b",
+    r"\b(?:every ?day|each day|daily|every single day|all days|(?:every|each) (?:morning|afternoon|evening|"
+    r"night)|"
+    r"seven days a week|nightly|once a day|a day|per day|mornings|evenings|afternoons|(?:once|twice|"
+    r"\w+ times) daily)\b",
     re.IGNORECASE,
 )
 _FULL_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -53,7 +53,8 @@ _ORDINALS = [
     "twentieth",
 ]
 _MONTH_DAY = re.compile(
-    rf"(?<![\w:.])(?:(?P<number>\d{{1,2}})(?:st|nd|rd|th)|(?P<word>{'|'.join(_ORDINALS)}))(?![\w])(?!\s+(?:{_DAY}|"
+    rf"(?<![\w:.])(?:(?P<number>\d{{1,2}})(?:st|nd|rd|th)|"
+    rf"(?P<word>{'|'.join(_ORDINALS)}))(?![\w])(?!\s+(?:{_DAY}|"
     r"week|two|three|one|thing|few)\b)",
     re.IGNORECASE,
 )
@@ -62,7 +63,8 @@ _MONTH_CUE = re.compile(
 )
 _MONTH = re.compile(rf"\b({'|'.join(MONTH_NAMES)})\b", re.IGNORECASE)
 _DATE = re.compile(
-    rf"\b(?:{'|'.join(MONTH_NAMES)}) (\d{{1,2}})\b(?![:.]\d)|\b(\d{{1,2}})\.? (?:of )?(?:{'|'.join(MONTH_NAMES)})\b",
+    rf"\b(?:{'|'.join(MONTH_NAMES)}) (\d{{1,2}})\b(?![:.]\d)|"
+    rf"\b(\d{{1,2}})\.? (?:of )?(?:{'|'.join(MONTH_NAMES)})\b",
     re.IGNORECASE,
 )
 
@@ -130,7 +132,7 @@ def weekday_field(days: list[str]) -> str:
 
 
 def find_month_days(text: str) -> list[int]:
-    """Days of the month named in a text that speaks of months; sorted, may hold 29 to 31 and impossible ones."""
+    """Days of the month named in a text that speaks of months; sorted, impossible ones included."""
     found = {
         int(m["number"]) if m["number"] else _ORDINALS.index(m["word"].lower()) + 1
         for m in _MONTH_DAY.finditer(text)

@@ -1,7 +1,5 @@
 """Words for information matched to the fields a resource really has."""
 
-# ruff: noqa: E501 - tables of words are easier to read and compare in one piece
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -14,7 +12,7 @@ from omniforge.builder.understanding.text import find_words, stems, words
 
 
 class Field(BaseModel):
-    """One field of a resource: its name there, the service's type of it, and the values it offers to choose."""
+    """One field of a resource: its name there, the service's type of it, and the values to choose from."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,7 +1,5 @@
 """What a message is about as a whole: a wish, a command, or a question on the side."""
 
-# ruff: noqa: E501 - patterns and sentences are easier to read and compare in one piece
-
 from __future__ import annotations
 
 import re
@@ -42,12 +40,14 @@ class Wish:
 
 
 _GOAL = re.compile(
-    r"\b(?P<noun>reports?|reporting|summar(?:y|ies|i[sz]e[sd]?|i[sz]ing)|digests?|overviews?|round-?ups?|recaps?|status updates?|"
+    r"\b(?P<noun>reports?|reporting|summar(?:y|ies|i[sz]e[sd]?|i[sz]ing)|digests?|overviews?|round-?ups?|"
+    r"recaps?|status updates?|"
     r"brief(?:s|ings?)?|newsletters?|rundowns?|wrap-?ups?|write-?ups?|snapshots?|dashboards?)\b",
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
-    r"\b(?P<subject>project|team|sales|client|customer|status|progress|product|marketing|finance|hiring|task|sprint|engineering|"
+    r"\b(?P<subject>project|team|sales|client|customer|status|progress|product|marketing|finance|hiring|"
+    r"task|sprint|engineering|"
     r"operations|support|portfolio|pipeline|design|content|event|budget|risk|leadership|executive|board)s? "
     r"(?:report|summar|digest|overview|round-?up|recap|update|brief|newsletter|rundown|wrap-?up|write-?up)",
     re.IGNORECASE,
@@ -61,34 +61,51 @@ _CADENCE = (
     ),
     (
         "weekly",
-        rf"\bweekly\b|\b(?:every|each|once a|per|a) week\b|\b(?:every|each) (?:{DAY.pattern})|\b(?:mon|tues|wednes|thurs|fri|satur|sun)days\b",
+        rf"\bweekly\b|\b(?:every|each|once a|per|a) week\b|\b(?:every|each) (?:{DAY.pattern})|"
+        rf"(?:{DAY.pattern}) (?:\w+ ){{0,3}}?(?:report|summar|status|digest|overview|recap|brief|update|"
+        rf"write-?up)|\b(?:mon|"
+        rf"tues|wednes|thurs|fri|satur|sun)days\b",
     ),
 )
 _PAIN = re.compile(
-    r"\b(?:hours?|manual(?:ly)?|tedious|copy(?:ing)?|paste|pasting|collect(?:ing)?|compil(?:e|ing)|gather(?:ing)?|takes? (?:me|us|ages|forever|too)|"
-    r"spend(?:ing)?|spent|by hand|every week|chase|chasing|put(?:ting)? together|pull(?:ing)? together|keep(?:ing)? track|track(?:ing)?|"
-    r"what(?:'s| is| has|'s been)? (?:happening|going on|changed|new)|automat\w+|repetitive|boring|updates?|progress|status)\b",
+    r"\b(?:hours?|manual(?:ly)?|tedious|copy(?:ing)?|paste|pasting|collect(?:ing)?|compil(?:e|ing)|"
+    r"gather(?:ing)?|takes? (?:me|us|ages|forever|too)|"
+    r"spend(?:ing)?|spent|by hand|every week|chase|chasing|put(?:ting)? together|pull(?:ing)? together|"
+    r"keep(?:ing)? track|track(?:ing)?|"
+    r"what(?:'s| is| has|'s been)? (?:happening|going on|changed|new)|automat\w+|repetitive|boring|"
+    r"updates?|progress|status)\b",
     re.IGNORECASE,
 )
 _SIDE: tuple[tuple[Side, re.Pattern[str]], ...] = (
     (
         Side.WORKS,
         re.compile(
-            r"\bhow (?:will|do|can|would|could|should) (?:i|we|you) (?:know|be sure|tell|check|see|verify)\b|\bwill (?:it|this|that) (?:really |actually )?work\b|\bwhat if (?:it|this|something|that) (?:fails?|breaks?|goes wrong|doesn't work|stops?)\b|\bhow can i trust\b|\bdoes (?:it|this) (?:really |actually )?work\b",
+            r"\bhow (?:will|do|can|would|could|should) (?:i|we|you) (?:know|be sure|tell|check|see|"
+            r"verify)\b|\bwill (?:it|this|that) (?:really |actually )?work\b|\bwhat if (?:it|this|"
+            r"something|that) (?:fails?|breaks?|goes wrong|doesn't work|stops?)\b|\bhow can i trust\b|"
+            r"\bdoes (?:it|this) (?:really |actually )?work\b|\bwhat happens (?:in|during) (?:the|a|"
+            r"this) test\b",
             re.I,
         ),
     ),
     (
         Side.SAFE,
         re.compile(
-            r"\b(?:safe|secure|security|privacy|private|confidential|gdpr|trustworthy|risky|dangerous)\b|\bwho (?:else )?(?:can |will |could )?(?:see|read|access)s?\b|\bwhat (?:can|will|do) you (?:see|read|access|do with)\b|\b(?:delete|change|break|mess up|overwrite|edit|touch) (?:anything|something|my|our)\b|\bwhere (?:is|does|will) (?:my|our|the) data\b",
+            r"\b(?:safe|secure|security|privacy|private|confidential|gdpr|trustworthy|risky|dangerous)\b|"
+            r"\bwho (?:else )?(?:can |will |could )?(?:see|read|access|get|receive)s?\b|\bwhat (?:can|will|"
+            r"do) you (?:be able to )?(?:see|read|access|do with)\b|\b(?:delete|change|break|mess up|"
+            r"overwrite|edit|"
+            r"touch) (?:anything|something|my|our)\b|\bwhere (?:is|does|will) (?:my|our|the) data\b",
             re.I,
         ),
     ),
     (
         Side.SO_FAR,
         re.compile(
-            r"\bso far\b|\bwhat (?:have you got|do you have|do you know|did we (?:decide|agree|say)|did i (?:say|tell)|have i told)\b|\b(?:show|give|tell) me (?:the |a )?(?:summary|recap|overview) (?:again|so far|please)\b|\bwhere are we\b|\bremind me\b|\brecap\b(?=[^a-z]*$)|\bwhat's missing\b",
+            r"\bso far\b|\bwhat (?:have you got|do you have|do you know|did we (?:decide|agree|say)|"
+            r"did i (?:say|tell)|have i told)\b|\b(?:show|give|tell) me (?:the |a )?(?:summary|recap|"
+            r"overview) (?:again|so far|please)\b|\bwhere are we\b|\bremind me\b|\brecap\b(?=[^a-z]*$)|"
+            r"\bwhat's (?:missing|included|in it)\b|\bwhat is (?:included|in it)\b",
             re.I,
         ),
     ),
@@ -97,27 +114,34 @@ _SIDE: tuple[tuple[Side, re.Pattern[str]], ...] = (
     (
         Side.NEXT,
         re.compile(
-            r"\bwhat(?:'s| is| happens| will happen| comes| do i do| now| then)*\b (?:next|now|then|after that)\b|\bthen what\b|\band now\b|\bwhat do you (?:need|want)\b",
+            r"\bwhat(?:'s| is| happens| will happen| comes| do i do| now| then)*\b (?:next|now|then|"
+            r"after that)\b|\bthen what\b|\band now\b|\bwhat do (?:you|i) (?:need|want|have)\b",
             re.I,
         ),
     ),
     (
         Side.HELP,
         re.compile(
-            r"^\W*(?:please )?help(?: me)?(?: please)?\W*$|\bwhat (?:else )?can (?:you|i|it|this) do\b|\bhow does (?:this|it|that) work\b|\bwhat (?:are you|is this|can i (?:say|ask))\b|\bwho are you\b",
+            r"^\W*(?:please )?help(?: me)?(?: please)?\W*$|\bwhat (?:else )?can (?:you|i|it|this) do\b|"
+            r"\bhow does (?:this|it|that) work\b|\bwhat (?:are you|is this|can i (?:say|ask))\b|"
+            r"\bwho are you\b",
             re.I,
         ),
     ),
 )
 _RUN = re.compile(
-    r"^\W*(?:(?:please|ok|okay|now|hey|hi|yes|and|can you|could you|would you|i want (?:you )?to|i'd like (?:you )?to|let's|go)[\s,]+)*"
+    r"^\W*(?:(?:please|ok|okay|now|hey|hi|yes|and|can you|could you|would you|i want (?:you )?to|"
+    r"i'd like (?:you )?to|let's|go)[\s,]+)*"
     r"(?:run|start|execute|launch|trigger|kick off|fire up|fire|rerun|re-run)\s+(?P<what>.+?)\W*$",
     re.IGNORECASE,
 )
 _STATUS = re.compile(
-    r"^\W*(?:status|state)\W*$|\b(?:list|show)(?: me)? (?:all )?(?:my |the |our )?agents\b|\bwhat agents\b|\bwhich agents\b|\bmy agents\b\W*$|"
-    r"\b(?:what's|what is|how's|how is|show(?: me)?|give me|check)(?: the| me)? (?:the |my )?status\b|\bis it (?:running|on|active|live|switched on)\b|"
-    r"\bwhen (?:does|will|is) (?:it|the (?:next|agent|report))\b|\bnext run\b|\bdid it run\b|\bhow is (?:it|my agent) doing\b|\bstatus of\b",
+    r"^\W*(?:status|state)\W*$|\b(?:list|show)(?: me)? (?:all )?(?:my |the |our )?agents\b|\bwhat agents\b|"
+    r"\bwhich agents\b|\bmy agents\b\W*$|"
+    r"\b(?:what's|what is|how's|how is|show(?: me)?|give me|check)(?: the| me)? (?:the |my )?status\b|"
+    r"\bis it (?:running|on|active|live|switched on)\b|"
+    r"\bwhen (?:does|will|is) (?:it|the (?:next|agent|report))\b|\bnext run\b|\bdid it run\b|"
+    r"\bhow is (?:it|my agent) doing\b|\bstatus of\b",
     re.IGNORECASE,
 )
 _OTHERS = (
@@ -126,8 +150,10 @@ _OTHERS = (
     (Command.SHARE, re.compile(r"\bshare (?:it|this|that|the|my)\b.*\bwith\b|\bshare (?:it|this)\b", re.I)),
 )
 _NEW = re.compile(
-    r"\b(?:i (?:also )?(?:want|need|would like)|i'd (?:also )?like|build|create|make|set up|start|give) (?:me |us )?(?:a|an|another|one more)\b(?: \w+){0,4}? "
-    r"(?:report|summary|digest|overview|agent|round-?up|recap|briefing)|\b(?:another|a second|a new|new|one more) (?:\w+ ){0,2}?(?:agent|report|summary|digest|one)\b",
+    r"\b(?:i (?:also )?(?:want|need|would like)|i'd (?:also )?like|build|create|make|set up|start|"
+    r"give) (?:me |us )?(?:a|an|another|one more)\b(?: \w+){0,4}? "
+    r"(?:report|summary|digest|overview|agent|round-?up|recap|briefing)|\b(?:another|a second|a new|new|"
+    r"one more) (?:\w+ ){0,2}?(?:agent|report|summary|digest|one)\b",
     re.IGNORECASE,
 )
 
@@ -169,7 +195,8 @@ def read_command(message: str) -> tuple[Command, str] | None:
         return Command.STATUS, text
     match = _RUN.search(text)
     if match is None or re.search(
-        r"\b(?:every|each|daily|weekdays|when(?:ever)?|if|once|as soon|test|preview|over|again|on (?:mon|tues|wednes|thurs|fri))",
+        r"\b(?:every|each|daily|weekdays|when(?:ever)?|if|once|as soon|test|preview|over|again|on (?:mon|"
+        r"tues|wednes|thurs|fri))",
         match["what"],
         re.I,
     ):

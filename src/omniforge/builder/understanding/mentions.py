@@ -1,7 +1,5 @@
 """Names, services, formats and times mentioned in a sentence. Each rule takes its words out of the text."""
 
-# ruff: noqa: E501 - patterns and sentences are easier to read and compare in one piece
-
 from __future__ import annotations
 
 import re
@@ -29,7 +27,8 @@ class Mention:
 
 
 _REPLACED = re.compile(
-    r"\b(?:change|replace|swap|switch|exchange)\s+(?:the )?(?P<old>[^,.;]{1,60}?)\s+(?:to|with|for|by|into)\s+(?P<now>[^.;]+)",
+    r"\b(?:change|replace|swap|switch|exchange)\s+(?:the )?(?P<old>[^,.;]{1,60}?)\s+(?:to|with|for|by|"
+    r"into)\s+(?P<now>[^.;]+)",
     re.IGNORECASE,
 )
 _INSTEAD = re.compile(
@@ -37,7 +36,8 @@ _INSTEAD = re.compile(
     re.IGNORECASE,
 )
 _NAME = re.compile(
-    r"\b(?:call (?:it|this|that|the agent|the report)|(?:re)?name (?:it|this|that|the agent|the report)(?: to)?|"
+    r"\b(?:call (?:it|this|that|the agent|the report)|(?:re)?name (?:it|this|that|the agent|"
+    r"the report)(?: to)?|"
     r"(?:its|the|with the|under the) name (?:is|should be|shall be|to|of)|(?:named|titled))\s*:?\s*"
     "(?:\"(?P<double>[^\"]{1,80})\"|'(?P<single>[^']{1,80})'|(?P<plain>[^,.;!?\"']{1,60}))",
     re.IGNORECASE,
@@ -46,51 +46,69 @@ _FORMATS: tuple[tuple[Format, re.Pattern[str]], ...] = (
     (
         Format.TABLE,
         re.compile(
-            r"\b(?:(?:as |in |into )?(?:an? |the )?(?:table|tabular(?: form(?:at)?)?|grid|columns))\b(?: format| form)?",
+            r"\b(?:(?:as |in |into )?(?:an? |the )?(?:table|tabular(?: form(?:at)?)?|grid|"
+            r"columns))\b(?: format| form)?",
             re.I,
         ),
     ),
     (
         Format.BULLETS,
         re.compile(
-            r"\b(?:(?:as |in |with |using )?(?:an? |the )?(?:bullet(?:ed|s|ted)?(?:[ -]?(?:points?|lists?|form(?:at)?))?|dot points|as an? list|list form(?:at)?))\b",
+            r"\b(?:(?:as |in |with |using )?(?:an? |the )?(?:bullet(?:ed|s|ted)?(?:[ -]?(?:points?|lists?|"
+            r"form(?:at)?))?|dot points|as an? list|list form(?:at)?))\b",
             re.I,
         ),
     ),
     (
         Format.PLAIN,
         re.compile(
-            r"\b(?:plain(?: text| sentences| prose)?|(?:as |in )?(?:prose|paragraphs?|full sentences|running text|sentences)|no formatting|just text)\b",
+            r"\b(?:plain(?: text| sentences| prose)?|(?:as |in )?(?:prose|paragraphs?|full sentences|"
+            r"running text|sentences)|no formatting|just text)\b",
             re.I,
         ),
     ),
 )
+_UNWANTED = re.compile(r"\b(?:no|not|not as|without|don't use)\s+(?:any |as )?$", re.IGNORECASE)
 _NO_FORMAT = re.compile(
-    r"\b(?:as |in |into )?(?:an? )?(pdf|excel|spreadsheet|xlsx|csv|word (?:doc(?:ument)?|file)|docx|powerpoint|slides?|slide deck|charts?|graphs?|dashboard|google doc)\b",
+    r"\b(?:as |in |into )?(?:an? )?(pdf|excel|spreadsheet|xlsx|csv|word (?:doc(?:ument)?|file)|docx|"
+    r"powerpoint|slides?|slide deck|charts?|graphs?|dashboard|google doc)\b",
     re.I,
 )
 _SERVICES = (
-    "slack|gmail|e-?mails?|mail|outlook|microsoft teams|ms teams|teams channel|google docs?|google sheets?|google drive|google calendar|"
-    "linear|github|gitlab|jira|asana|trello|airtable|hubspot|salesforce|linkedin|whatsapp|telegram|discord|sms|text messages?|confluence|"
-    r"monday\.com|click ?up|excel|sharepoint|dropbox|zendesk|intercom|todoist|basecamp|evernote|coda|twitter|zoom|stripe|quickbooks|shopify|notion"
+    "slack|gmail|e-?mails?|mail|outlook|microsoft teams|ms teams|teams channel|google docs?|google sheets?|"
+    "google drive|google calendar|"
+    "linear|github|gitlab|jira|asana|trello|airtable|hubspot|salesforce|linkedin|whatsapp|telegram|discord|"
+    "sms|text messages?|confluence|"
+    r"monday\.com|click ?up|excel|sharepoint|dropbox|zendesk|intercom|todoist|basecamp|evernote|coda|"
+    r"twitter|zoom|stripe|quickbooks|shopify|notion"
 )
 _SERVICE = re.compile(
-    rf"(?:\b(?P<verb>(?:also |and |then )*(?:post(?:ed)?|send|sent|share[d]?|publish(?:ed)?|deliver(?:ed)?|put|drop|push|forward|write|save|export|message|ping)\s+(?:[\w']+\s+){{0,4}}?))?"
-    rf"\b(?P<prep>(?:to|in|into|on|via|by|through|over|from|out of|using|use|with)\s+)?(?:our |my |the |a |an )?(?P<name>{_SERVICES})(?![\w])"
+    rf"(?:\b(?P<verb>(?:also |and |then )*(?:post(?:ed(?! on\b))?|send|sent|share[d]?|publish(?:ed)?|"
+    rf"deliver(?:ed)?|"
+    rf"put|drop|push|forward|write|save|export|message|ping)\s+(?:[\w']+\s+){{0,4}}?))?"
+    rf"\b(?P<prep>(?:to|in|into|on|via|by|through|over|from|out of|using|use|with)\s+)?(?:our |my |the |a |"
+    rf"an )?(?P<name>{_SERVICES})(?![\w])"
     rf"(?P<tail>\s+(?:me|us|channel|page|boards?|databases?|workspace|instead))*(?:\s+(?:to |in )?#[\w-]+)?",
     re.IGNORECASE,
 )
 _CHANNEL = re.compile(r"\b(?:to|in|into|on)\s+#[\w-]+|\bto\s+[\w.+-]+@[\w-]+\.\w+", re.IGNORECASE)
 _INBOX = re.compile(
-    r"\b(?:(?:to|in|into|put it in|deliver(?:ed)? to|send(?: it)? to)\s+)?(?:my |the |your |an )?inbox(?: here)?\b|\b(?:right )?here in (?:the )?(?:app|chat)\b",
+    r"\b(?:(?:to|in|into|put it in|deliver(?:ed)? to|send(?: it)? to)\s+)?(?:my |the |your |"
+    r"an )?inbox(?: here)?\b|\b(?:right )?here in (?:the )?(?:app|chat)\b",
     re.IGNORECASE,
 )
 _TIMEISH = re.compile(
-    r"\b(?:half an hour|an hour|\d+ (?:minutes?|mins?|hours?)|(?:thirty|fifteen|ten) minutes)\b|\b(?:before|ahead of|prior to|by|in time for|for|during|until)\b(?:[\s,]+(?:my|our|the|a|that|it))?(?:[\s,]+\w+){0,3}?[\s,]+"
-    r"(?:meeting|stand-?up|call|sync|review|check-?in|huddle|hours)s?\b|\b(?:every|each)(?: (?:week|day|month|morning|afternoon|evening|hour|quarter|single))*\b|"
-    r"\b(?:daily|weekly|monthly|hourly|mornings?|afternoons?|evenings?|nights?|weekdays?|weekends?|workdays?|work days?|working days?|first thing|at(?=\s*(?:,|$))|on demand|"
-    r"(?:only |just )?when(?:ever)? i (?:ask|want|need|say so)|sharp|o'clock|time ?zone|(?:once|twice) a (?:day|week|month)|of the month|to \w+day|through \w+day|ready|before (?:that|it))\b|"
-    r"\b\d{1,2}(?:st|nd|rd|th)\b|\b(?:meetings?|stand-?ups?)\b|\b(?:run|deliver(?:ed)?|send|arrive) (?:it|them)?(?= ?(?:,|$|on|at))",
+    r"\b(?:half an hour|an hour|\d+ (?:minutes?|mins?|hours?)|(?:thirty|fifteen|ten) minutes)\b|"
+    r"\b(?:before|ahead of|prior to|by|in time for|for|during|until)\b(?:[\s,]+(?:my|our|the|a|that|"
+    r"it))?(?:[\s,]+\w+){0,3}?[\s,]+"
+    r"(?:meeting|stand-?up|call|sync|review|check-?in|huddle|hours)s?\b|\b(?:every|each)(?: (?:week|day|"
+    r"month|morning|afternoon|evening|hour|quarter|single))*\b|"
+    r"\b(?:daily|weekly|monthly|hourly|mornings?|afternoons?|evenings?|nights?|weekdays?|weekends?|"
+    r"workdays?|work days?|working days?|first thing|at(?=\s*(?:,|$))|on demand|"
+    r"(?:only |just )?when(?:ever)? i (?:ask|want|need|say so)|sharp|o'clock|time ?zone|(?:once|"
+    r"twice) a (?:day|week|month)|of the month|to \w+day|through \w+day|ready|before (?:that|it))\b|"
+    r"\b\d{1,2}(?:st|nd|rd|th)\b|\b(?:meetings?|stand-?ups?)\b|\b(?:run|deliver(?:ed)?|send|arrive) (?:it|"
+    r"them)?(?= ?(?:,|$|on|at))",
     re.IGNORECASE,
 )
 
@@ -120,7 +138,7 @@ def take_replaced(text: str) -> tuple[str, str]:
 
 
 def take_services(text: str, possible: Sequence[str]) -> tuple[str, list[Mention]]:
-    """Other services named, as a source or a destination; `possible` are the ones reports can be read from."""
+    """Other services named, as a source or a destination; `possible` are those reports are read from."""
     mentions: list[Mention] = []
     if match := _INBOX.search(text):
         mentions.append(Mention("inbox", "destination", possible=True, inbox=True))
@@ -163,8 +181,11 @@ def take_format(text: str) -> tuple[str, Format | None, str | None]:
         impossible = match[1]
         text = blank(text, match.start(), match.end())
     for kind, pattern in _FORMATS:
-        if match := pattern.search(text):
-            return blank(text, match.start(), match.end()), kind, impossible
+        for match in list(pattern.finditer(text)):
+            unwanted = _UNWANTED.search(text[: match.start()])
+            text = blank(text, unwanted.start() if unwanted else match.start(), match.end())
+            if not unwanted:
+                return text, kind, impossible
     return text, None, impossible
 
 

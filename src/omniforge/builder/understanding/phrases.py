@@ -1,7 +1,5 @@
 """Pieces of a sentence: chunks, what is left of them without small words, and small signal words."""
 
-# ruff: noqa: E501 - patterns and sentences are easier to read and compare in one piece
-
 from __future__ import annotations
 
 import re
@@ -9,11 +7,14 @@ import re
 from omniforge.builder.understanding.text import words
 
 _EVERY_FIELD = re.compile(
-    r"\b(?:everything|all (?:the )?(?:fields?|information|info|details|of (?:it|them|that))|all of it|the lot|every field|all)\b",
+    r"\b(?:everything|all (?:the )?(?:fields?|information|info|details|of (?:it|them|that))|all of it|"
+    r"the lot|every field|all)\b",
     re.IGNORECASE,
 )
 _ADDS = re.compile(
-    r"\b(?:add|adding|include|including|also|too|as well|plus|additionally|show|with|insert|needs?|missing)\b",
+    r"\b(?:add|adding|include|including|also|too(?=$|[,.;!?]| please)|"
+    r"as well|plus|additionally|show|with|insert|needs?|"
+    r"missing)\b",
     re.IGNORECASE,
 )
 _SAYS_ONLY = re.compile(r"\b(?:only|just|nothing but)\b", re.IGNORECASE)
@@ -33,7 +34,7 @@ _SMALL = frozenset(
     about agent item items entry entries database databases client's s t sort sorted order group grouped
     ready run delivered before after during top bottom change set new data text current always never still
     already back over into onto very much bit little quick quickly choose decide pick default defaults skip
-    changed happened whatever rest you're
+    changed happened whatever rest you're i'm i've that's covering covers cover containing contains
 """)
 )
 

@@ -1,7 +1,5 @@
 """Plans that are no list of days and times: intervals, events, on demand, and what a plan cannot do."""
 
-# ruff: noqa: E501 - patterns and sentences are easier to read and compare in one piece
-
 from __future__ import annotations
 
 import re
@@ -15,52 +13,68 @@ from omniforge.builder.understanding.text import NUMBER_WORDS
 from omniforge.core.errors import Invalid
 
 _ON_DEMAND = re.compile(
-    r"\bon[\s-]demand\b|\bmanual(?:ly)?\b|\bby hand\b|\bad[\s-]?hoc\b|\b(?:no|without a|not on a) (?:fixed )?(?:schedule|plan)\b|"
+    r"\bon[\s-]demand\b|\b(?:run|start|trigger)\b[^.;,]{0,20}\b(?:manually|by hand)\b|^\W*(?:manual(?:ly)?|"
+    r"by hand)\W*$|\bad[\s-]?hoc\b|\b(?:no|without a|"
+    r"not on a) (?:fixed )?(?:schedule|plan)\b|"
     r"\b(?:only |just )?when(?:ever)? i (?:ask|say|want|need|tell|request|call|run|trigger)\b|\bif i ask\b|"
     r"\b(?:only )?(?:on|by|upon) request\b|\bwhen asked\b|\bi'll (?:run|start|trigger) it (?:myself|when)\b",
     re.IGNORECASE,
 )
 _EVENT = re.compile(
-    r"\b(?:when(?:ever)?|as soon as|each time|every time|any time|the moment|once|if)\b[^.;]{0,60}?\b(?:new\b|"
-    r"(?:is|are|gets?) (?:added|created|changed|updated|posted|moved|assigned)|(?:appears?|arrives?|comes in|shows up)\b|"
-    r"(?:someone|somebody|anyone|anybody|a client|a customer) \w+s\b|(?:adds|posts|creates|changes|updates|mentions|comments)\b|"
+    r"\b(?:when(?:ever)?|as soon as|each time|every time|any time|the moment|once|"
+    r"if)\b[^.;]{0,60}?\b(?:new\b|"
+    r"(?:is|are|gets?) (?:added|created|changed|updated|posted|moved|assigned)|(?:appears?|arrives?|"
+    r"comes in|shows up)\b|"
+    r"(?:someone|somebody|anyone|anybody|a client|a customer) \w+s\b|(?:adds|posts|creates|changes|updates|"
+    r"mentions|comments)\b|"
     r"changes\b|becomes\b)|"
     r"\b(?:for|on|with|after) (?:each|every|any) new\b|\bon (?:each|every) (?:change|update)\b",
     re.IGNORECASE,
 )
 _VAGUE = re.compile(
-    r"\d\s?-?ish\b|\b(?:sometimes?|occasionally|now and then|once in a while|from time to time|every so often|"
-    r"every now and then|regularly|often|frequently|periodically|rarely|whenever possible|at some point|soon)\b|"
-    r"\b(?:around|about|roughly|approximately|circa|some time|sometime) (?:at )?(?=\d|noon|midday|lunch|one|two|three|four|five|"
+    r"\d\s?-?ish\b|\b(?:sometimes?|occasionally|now and then|once in a while|from time to time|"
+    r"every so often|"
+    r"every now and then|regularly|often|frequently|periodically|rarely|whenever possible|at some point|"
+    r"soon)\b|"
+    r"\b(?:around|about|roughly|approximately|circa|some time|sometime) (?:at )?(?=\d|noon|midday|lunch|"
+    r"one|two|three|four|five|"
     r"six|seven|eight|nine|ten|eleven|twelve)",
     re.IGNORECASE,
 )
 _OTHER = re.compile(
-    r"\b(?:every|each) (?:other|second|2nd|third|3rd|alternate|alternating) (?P<unit>\w+)|\balternate (?P<unit2>\w+)|"
+    r"\b(?:every|each) (?:other|second|2nd|third|3rd|alternate|alternating) (?P<unit>\w+)|"
+    r"\balternate (?P<unit2>\w+)|"
     r"\bevery (?P<n>two|three|four|five|six|[2-9]|\d\d) (?P<unit3>weeks?|days?|fortnights?)\b|"
     r"\b(?P<bi>bi-?weekly|fortnightly|every fortnight|once a fortnight)\b",
     re.IGNORECASE,
 )
 _MONTH_END = re.compile(
-    r"\b(?:last|final) (?:\w+ )?day of (?:the|each|every|a) month|\b(?:end of (?:the|each|every|a) month|month[\s-]?end)\b|"
+    r"\b(?:last|final) (?:\w+ )?day of (?:the|each|every|a) month|\b(?:end of (?:the|each|every|a) month|"
+    r"month[\s-]?end)\b|"
     r"\blast day (?:each|every) month\b",
     re.IGNORECASE,
 )
 _NTH_DAY = re.compile(
-    r"\b(?:first|second|third|fourth|last|1st|2nd|3rd|4th) (?:week\s?day|(?:working|business) day|mon(?:day)?|tue(?:sday)?|wed(?:nesday)?|"
-    r"thu(?:rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?) (?:of|in|each|every)(?: (?:the|each|every|a))? ?month\b|"
+    r"\b(?:first|second|third|fourth|last|1st|2nd|3rd|4th) (?:week\s?day|(?:working|business) day|"
+    r"mon(?:day)?|tue(?:sday)?|wed(?:nesday)?|"
+    r"thu(?:rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?) (?:of|in|each|every)(?: (?:the|each|every|"
+    r"a))? ?month\b|"
     r"\b(?:first|second|third|fourth|last) \w+day (?:of the|of each|of every) month",
     re.IGNORECASE,
 )
 _ONCE = re.compile(
-    r"\bin (?:\d+|an?|one|two|three|four|five|six|half an?) (?:minutes?|hours?|days?|weeks?)\b|\btomorrow\b|\btonight\b|"
-    r"\b(?:next|this|coming|on the coming) (?:mon|tues?|wednes|thurs?|fri|satur|sun)(?:day)?\b|\bjust once\b|\bonly once\b|"
+    r"\bin (?:\d+|an?|one|two|three|four|five|six|half an?) (?:minutes?|hours?|days?|weeks?)\b|"
+    r"\btomorrow\b|\btonight\b|"
+    r"\b(?:next|this|coming|on the coming) (?:mon|tues?|wednes|thurs?|fri|satur|sun)(?:day)?\b|"
+    r"\bjust once\b|\bonly once\b|"
     r"\bone time\b|\bright now\b|\bright away\b|\bimmediately\b|\blater today\b|\bnext (?:week|month)\b",
     re.IGNORECASE,
 )
 _EVERY_MINUTES = re.compile(
-    r"\b(?:every|each) (?:(?P<n>\d+|one|two|three|five|ten|fifteen|twenty|thirty) )?(?P<unit>minutes?|mins?|hours?|hrs?)\b|"
-    r"\b(?P<half>every half(?:[\s-]an)?[\s-]hour|half[\s-]hourly)\b|\b(?P<quarter>every quarter(?: of an)? hour)\b|"
+    r"\b(?:every|each) (?:(?P<n>\d+|one|two|three|five|ten|fifteen|twenty|thirty) )?(?P<unit>minutes?|"
+    r"mins?|hours?|hrs?)\b|"
+    r"\b(?P<half>every half(?:[\s-]an)?[\s-]hour|half[\s-]hourly)\b|"
+    r"\b(?P<quarter>every quarter(?: of an)? hour)\b|"
     r"\b(?P<hourly>hourly|once an hour|each full hour)\b",
     re.IGNORECASE,
 )
@@ -68,21 +82,28 @@ _OFFICE = re.compile(
     r"\b(?:business|office|working|work) ?hours\b|\bduring the work(?:ing)? ?day\b", re.IGNORECASE
 )
 _TIMES_A = re.compile(
-    r"\b(twice|two times|2x|three times|3x|four times) (?:a|per|each|every) ?(day|week|month)|\btwice (daily|weekly)\b",
+    r"\b(twice|two times|2x|three times|3x|four times) (?:a|per|each|every) ?(day|week|month)|"
+    r"\btwice (daily|weekly)\b",
     re.I,
 )
 _PART = r"(?:\*|\d{1,2}(?:-\d{1,2})?)(?:/\d{1,2})?"
 _NUMBERS = rf"{_PART}(?:,{_PART})*"
 _CRON = re.compile(
-    rf"(?<![\w*/,-])({_NUMBERS} {_NUMBERS} {_NUMBERS} (?:{_NUMBERS}|[A-Za-z,-]{{3,}}) (?:{_NUMBERS}|[A-Za-z,-]{{3,}}))(?![\w*/,-])"
+    rf"(?<![\w*/,-])({_NUMBERS} {_NUMBERS} {_NUMBERS} (?:{_NUMBERS}|[A-Za-z,-]{{3,}}) (?:{_NUMBERS}|"
+    rf"[A-Za-z,-]{{3,}}))(?![\w*/,-])"
 )
-MEETING = r"meetings?|stand[\s-]?ups?|calls?|sync|syncs|review|check[\s-]?in|appointment|session|huddle|all[\s-]hands|1:1|retro|planning"
+MEETING = (
+    r"meetings?|stand[\s-]?ups?|calls?|sync|syncs|review|check[\s-]?in|appointment|session|huddle|all[\s-]hands|"
+    r"1:1|retro|planning"
+)
 BEFORE_MEETING = re.compile(
     rf"\b(?:before|ahead of|prior to|in time for)\b[^.;,]{{0,40}}\b(?:{MEETING})\b", re.IGNORECASE
 )
 RECURS = re.compile(
-    r"\b(?:every|each|daily|weekly|monthly|hourly|nightly|weekdays?|weekends?|(?:mon|tues|wednes|thurs|fri|satur|sun)days|"
-    r"twice|per (?:day|week|month)|a (?:day|week|month)|mornings|evenings|schedule[ds]?|quarterly|yearly|(?:of|in) (?:the|each|every) month)\b",
+    r"\b(?:every|each|daily|weekly|monthly|hourly|nightly|weekdays?|weekends?|(?:mon|tues|wednes|thurs|fri|"
+    r"satur|sun)days|"
+    r"twice|per (?:day|week|month)|a (?:day|week|month)|mornings|evenings|schedule[ds]?|quarterly|yearly|"
+    r"(?:of|in) (?:the|each|every) month)\b",
     re.IGNORECASE,
 )
 
@@ -104,21 +125,21 @@ def special_plan(text: str, zone: str | None) -> Schedule | Unclear | None:
         return _not_every(text, match, zone)
     if _NTH_DAY.search(text):
         return Unclear(
-            question="A plan can't follow 'the first Monday of the month'. The nearest I can do: every week on that "
-            "day, or a fixed day of the month, for example 'the 1st of each month at 9:00'.",
+            question="A plan can't follow 'the first Monday of the month'. The nearest I can do: every week on "
+            "that day, or a fixed day of the month, for example 'the 1st of each month at 9:00'.",
         )
     if _MONTH_END.search(text):
         return Unclear(
-            question="Months end on different days, so I can't plan the last one. The nearest I can do: the 28th, or "
-            "the 1st of the next month. Which one? I'd take the 1st of each month at 9:00.",
+            question="Months end on different days, so I can't plan the last one. The nearest I can do: the 28th, "
+            "or the 1st of the next month. Which one? I'd take the 1st of each month at 9:00.",
             offer=Schedule(cron=f"{_clock(text)} 1 * *", timezone=zone, origin="default"),
         )
     if match := _TIMES_A.search(text):
         return _times_a(text, match, zone)
     if _ONCE.search(text) and not RECURS.search(text):
         return Unclear(
-            question="That would be one single run, not a plan. I can set it up to run whenever you ask for it, or "
-            f"repeat it, for example '{EXAMPLE}'. I'd take: when you ask.",
+            question="That would be one single run, not a plan. I can set it up to run whenever you ask for it, "
+            f"or repeat it, for example '{EXAMPLE}'. I'd take: when you ask.",
             offer=Schedule(event="on_demand", origin="default", time_said=False),
         )
     return None
@@ -158,8 +179,9 @@ def _not_every(text: str, match: re.Match[str], zone: str | None) -> Unclear:
             origin="default",
         )
     return Unclear(
-        question=f"A plan can't skip every other {'day' if unit.startswith('day') else unit.rstrip('s')}. The nearest I can "
-        f"do is {read_back(offer.cron, None)}, or running whenever you ask. Shall it be {read_back(offer.cron, None)}?",
+        question=f"A plan can't skip every other {'day' if unit.startswith('day') else unit.rstrip('s')}. "
+        f"The nearest I can do is {read_back(offer.cron, None)}, or running whenever "
+        f"you ask. Shall it be {read_back(offer.cron, None)}?",
         offer=offer,
     )
 

@@ -1,7 +1,5 @@
 """What "the first two", "all but Archived", "B" or a name mean, against the list just shown."""
 
-# ruff: noqa: E501 - patterns and sentences are easier to read and compare in one piece
-
 from __future__ import annotations
 
 import re
@@ -37,7 +35,8 @@ _ORDINAL = re.compile(
     rf"\b(?:{'|'.join(_ORDINALS)}|last|final)\b(?! (?:week|month|day|year|\d))", re.IGNORECASE
 )
 _EXCEPT = re.compile(
-    r"\b(?:but(?: not)?|except(?: for)?|excluding|without|other than|apart from|not|minus|leave out|leaving out|skip)\b(?P<rest>.*)$",
+    r"\b(?:but(?: not)?|except(?: for)?|excluding|without|other than|apart from|not|no(?= \w)|minus|"
+    r"leav(?:e|ing)(?: out)?|ignor(?:e|ing)|skip)\b(?P<rest>.*)$",
     re.IGNORECASE,
 )
 _ALL = (
@@ -51,6 +50,8 @@ _ALL = (
     "all databases",
     "any of them",
 )
+_LIVE = ("active", "live", "current")
+_ARCHIVE = re.compile(r"\b(?:archiv\w*|old|backup|template)\b", re.IGNORECASE)
 _BOTH = ("both", "both of them", "the two", "these two", "those two", "the pair")
 _FILLERS = frozenset(
     words("""
@@ -63,7 +64,7 @@ _FILLERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Picked:
-    """Positions in the list, in its order. `unknown` are words that named nothing in it; `close` near names for them."""
+    """Positions in the list, in its order. `unknown` words named nothing in it; `close` are near names."""
 
     positions: tuple[int, ...]
     unknown: tuple[str, ...] = ()
@@ -79,20 +80,38 @@ def resolve(message: str, names: Sequence[str], *, expected: bool = True) -> Pic
     if match := _EXCEPT.search(text):
         gone = set(_chosen(match["rest"], names))
         head = text[: match.start()]
-        base = set(_chosen(head, names)) or (set(range(len(names))) if _says_all(head, gone) else set[int]())
-        if gone and base:
+        base = set(_chosen(head, names)) or (
+            set(range(len(names))) if _says_all(head, len(names) - len(gone)) else set[int]()
+        )
+        if gone and base - gone:
             return Picked(tuple(i for i in range(len(names)) if i in base - gone))
         if gone:
             return Picked(())
-    chosen = _chosen(text, names)
+    chosen = _chosen(text, names) or _live(text, names)
     if chosen:
         return Picked(tuple(sorted(chosen)))
     unknown = tuple(word for word in words(text) if word not in _FILLERS)
     return Picked((), unknown, _near(unknown, names))
 
 
-def _says_all(head: str, gone: set[int]) -> bool:
-    return bool(gone) and (has_phrase(head, _ALL) or not [w for w in words(head) if w not in _FILLERS])
+def _says_all(head: str, left: int) -> bool:
+    """ "All" and nothing at all mean the whole list; "both" does when two are `left` of it."""
+    return (
+        has_phrase(head, _ALL)
+        or (left == 2 and has_phrase(head, _BOTH))
+        or not [w for w in words(head) if w not in _FILLERS]
+    )
+
+
+def is_archive(name: str) -> bool:
+    """A name that tells of things laid aside."""
+    return _ARCHIVE.search(name) is not None
+
+
+def _live(text: str, names: Sequence[str]) -> set[int]:
+    """ "The active ones": all but archives, when the list has any."""
+    live = {i for i, name in enumerate(names) if not is_archive(name)}
+    return live if has_phrase(text, _LIVE) and len(live) < len(names) else set()
 
 
 def _chosen(text: str, names: Sequence[str]) -> set[int]:
@@ -110,7 +129,7 @@ def _chosen(text: str, names: Sequence[str]) -> set[int]:
     if has_phrase(text, _BOTH):
         return {0, 1} if size == 2 else set()
     if has_phrase(text, _ALL):
-        return set(range(size))
+        return _live(text, names) or set(range(size))
     return _by_position(text, size)
 
 

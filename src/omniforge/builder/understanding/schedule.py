@@ -1,7 +1,5 @@
 """When something shall happen: words to a plan of five cron fields and a zone, or a question."""
 
-# ruff: noqa: E501 - patterns and sentences are easier to read and compare in one piece
-
 from __future__ import annotations
 
 import re
@@ -27,16 +25,23 @@ from omniforge.builder.understanding.zones import find_zone
 __all__ = ["Event", "Origin", "Schedule", "Unclear", "read_schedule", "suggested"]
 
 _LEAD = re.compile(
-    r"(?:(?P<amount>\d{1,3}|half an?|a quarter(?: of an)?|an?|one|two|three|five|ten|fifteen|twenty|thirty|forty[- ]five|sixty)\s+"
-    r"(?P<unit>minutes?|mins?|hours?|hrs?)\s+|half an hour\s+)?(?P<rel>before|ahead of|prior to|in time for|earlier than|by|for)\s+"
+    r"(?:(?P<amount>\d{1,3}|half an?|a quarter(?: of an)?|an?|one|two|three|five|ten|fifteen|twenty|thirty|"
+    r"forty[- ]five|sixty)\s+"
+    r"(?P<unit>minutes?|mins?|hours?|hrs?)\s+|half an hour\s+)?(?P<rel>before|ahead of|prior to|"
+    r"in time for|earlier than|by|for)\s+"
     r"(?P<gap>(?:[\w']+\s+){0,5}?)$",
     re.IGNORECASE,
 )
 _AFTERWARD = re.compile(r"\b(?:after|following) (?:\w+ ){0,4}$", re.IGNORECASE)
 _BEFORE_THAT = re.compile(r"\b(?:before|ahead of) (?:that|it|then)\b", re.IGNORECASE)
+_WHICH_MEETING = (
+    "What time is that meeting? For example: 'it starts at 9:00'; I'd be ready 30 minutes before."
+)
 _NOT_A_PLAN = re.compile(
-    r"\b(?:weekly|daily|monthly|quarterly|yearly|annual|hourly)\s+(?:\w+\s+){0,3}?(?:reports?|summar\w+|digests?|overviews?|updates?|"
-    r"reviews?|recaps?|round-?ups?|brief\w*|status|meetings?|stand-?ups?|newsletters?|agents?|bullet\w*|list)\b",
+    r"\b(?:weekly|daily|monthly|quarterly|yearly|annual|hourly)\s+(?:\w+\s+){0,3}?(?:reports?|summar\w+|"
+    r"digests?|overviews?|updates?|"
+    r"reviews?|recaps?|round-?ups?|brief\w*|status|meetings?|stand-?ups?|newsletters?|agents?|bullet\w*|"
+    r"list)\b",
     re.IGNORECASE,
 )
 
@@ -82,7 +87,20 @@ def _planned(
     text = _NOT_A_PLAN.sub(lambda m: "," + " " * (len(m.group()) - 1), text)
     recurs = RECURS.search(text) is not None
     changing = base is not None and has_phrase(
-        text, ("make it", "make that", "change", "instead", "move", "rather", "at", "shift", "set", "not")
+        text,
+        (
+            "make it",
+            "make that",
+            "change",
+            "instead",
+            "move",
+            "rather",
+            "at",
+            "shift",
+            "set",
+            "not",
+            "should be",
+        ),
     )
     text = _new_value(text)
     before_meeting = BEFORE_MEETING.search(text) is not None
@@ -91,14 +109,10 @@ def _planned(
     times = find_times(text, bare=expected and days is None)
     part = part_of_day(text)
     if not times and before_meeting and base is None:
-        return Unclear(
-            question="What time is that meeting? For example: 'it starts at 9:00'; I'd be ready 30 minutes before."
-        )
+        return Unclear(question=_WHICH_MEETING)
     if days is None and not times:
         if before_meeting:
-            return Unclear(
-                question="What time is that meeting? For example: 'it starts at 9:00'; I'd be ready 30 minutes before."
-            )
+            return Unclear(question=_WHICH_MEETING)
         if not (part and (expected or changing)):
             return None
     if not context and not (days and (times or part)) and not (times and expected):
@@ -111,14 +125,14 @@ def _planned(
 
 
 def _new_value(text: str) -> str:
-    """ "Tuesday instead of Monday", "from 9 to 10", "not Monday but Tuesday": only what is wanted now stays."""
+    """ "Tuesday instead of Monday", "not Monday but Tuesday", "from 9 to 10": what is wanted now stays."""
     text = re.sub(
         r"\b(?:instead of|rather than|not on|not at)\s+(?:on |at )?[\w:]+(?:\s?[ap]m)?",
         ",",
         text,
         flags=re.IGNORECASE,
     )
-    text = re.sub(r"\bnot\s+[\w:]+(?:\s?[ap]m)?,?\s+but\b", ",", text, flags=re.IGNORECASE)
+    text = re.sub(r"\bnot\s+[\w:]+(?:\s?[ap]m)?(?:,?\s+but\b|\s*[,;]|\s+-)", ",", text, flags=re.IGNORECASE)
     return re.sub(
         r"\b(?:change|move|shift)\b(.*?)\bfrom\s+[\w:]+(?:\s?[ap]m)?\s+to\b",
         r",\1 at",
@@ -153,7 +167,8 @@ def _assembled(
         if len({m for _, m in clock}) > 1:
             offer = f"{clock[0][1]} {','.join(str(h) for h, _ in clock)}"
             return Unclear(
-                question="One plan can have several hours, but only with the same minutes. The nearest I can do is "
+                question="One plan can have several hours, but only with the same minutes. The nearest I can do "
+                "is "
                 f"{read_back(f'{offer} * * *', None)}. Is that fine?",
                 offer=Schedule(cron=f"{offer} {_fields(days, old)}", timezone=zone, origin="default"),
             )
@@ -161,7 +176,8 @@ def _assembled(
     month_days = [int(d) for d in (days.day if days else "").split(",") if d.isdecimal()]
     if any(d > 28 or d < 1 for d in month_days):
         return Unclear(
-            question="Not every month has that day. The nearest I can do: the 28th, or the 1st of the next month. "
+            question="Not every month has that day. The nearest I can do: the 28th, or the 1st of the next "
+            "month. "
             "Which one? I'd take the 28th.",
             offer=Schedule(cron=f"{minute} {hour} 28 * *", timezone=zone, origin="default"),
         )
@@ -200,18 +216,21 @@ def _moments(
         hour, minute = time.hour or 0, time.minute
         if _AFTERWARD.search(text[max(0, time.start - 60) : time.start]):
             return Unclear(
-                question=f"How long after {hour}:{minute:02}? Tell me the time itself, for example 'at 10:00'."
+                question=f"How long after {hour}:{minute:02}? Tell me the time itself, "
+                "for example 'at 10:00'."
             )
         if time.open and lead is None:
             return Unclear(
-                question=f"Is that {time_words(hour + 12, minute)} or {time_words(hour, minute)}? For example: '{hour}pm'.",
+                question=f"Is that {time_words(hour + 12, minute)} or {time_words(hour, minute)}? "
+                f"For example: '{hour}pm'.",
             )
         if lead is not None:
             hour = hour + 12 if time.open else hour
             total = hour * 60 + minute - lead
             if total < 0:
                 return Unclear(
-                    question=f"That would be the evening before. Tell me the exact time, for example '{EXAMPLE}'."
+                    question=f"That would be the evening before. Tell me the exact time, "
+                    f"for example '{EXAMPLE}'."
                 )
             notes = (*notes, f"{lead} minutes before {hour}:{minute:02}")
             hour, minute = divmod(total, 60)

@@ -1,7 +1,5 @@
 """How a report is laid out: order, groups, filters, removals. Each rule takes its words out of the text."""
 
-# ruff: noqa: E501 - patterns and sentences are easier to read and compare in one piece
-
 from __future__ import annotations
 
 import re
@@ -17,7 +15,7 @@ from omniforge.builder.understanding.text import blank, stems
 
 
 class OrderRule(BaseModel):
-    """One rule of order: values that come `first`, entries with something in the field (`filled`), or a direction."""
+    """One rule of order: values that come `first`, entries with the field `filled`, or a direction."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -60,50 +58,80 @@ TITLE = "title"
 _PHRASE = r"(?P<what>[\w'&/-]+(?: [\w'&/-]+){0,4}?)"
 _THINGS = r"(?: (?:items?|ones|projects?|rows?|things?|stuff|entries|entry|tasks?|pages?|stuff|clients?))?"
 _SORT_BY = re.compile(
-    r"\b(?:sort(?:ed|ing)?|order(?:ed|ing)?|rank(?:ed)?|arrange[ds]?|prioriti[sz]ed?)(?: (?:it|them|that|this|everything|the \w+|\w+s))?"
+    r"\b(?:sort(?:ed|ing)?|order(?:ed|ing)?|rank(?:ed)?|arrange[ds]?|prioriti[sz]ed?)(?: (?:it|them|that|"
+    r"this|everything|the \w+|\w+s))?"
     rf"(?: (?:by|on|according to|after)) (?:the )?{_PHRASE}"
-    r"(?:,? (?P<way>ascending|descending|asc|desc|newest first|oldest first|latest first|earliest first|soonest first|"
-    r"high(?:est)? (?:to low|first)|low(?:est)? (?:to high|first)|reversed?|a to z|z to a))?(?=$|[,.;!?]| (?:and|then|but|with|in|please|instead)\b)",
+    r"(?:,? (?P<way>ascending|descending|asc|desc|newest first|oldest first|latest first|earliest first|"
+    r"soonest first|"
+    r"high(?:est)? (?:to low|first)|low(?:est)? (?:to high|first)|reversed?|a to z|z to a))?(?=$|[,.;!?]|"
+    r" (?:and|then|but|with|in|please|instead)\b)",
     re.IGNORECASE,
 )
 _RECENT = re.compile(
-    r"\b(?P<way>newest|most recent(?:ly)?(?: \w+)?|latest|oldest|recent)(?: (?:ones|items|changes|updates|entries))? (?:first|on top|at the top)\b",
+    r"\b(?P<way>newest|most recent(?:ly)?(?: \w+)?|latest|oldest|recent)(?: (?:ones|items|changes|updates|"
+    r"entries))? (?:first|on top|at the top)\b",
     re.IGNORECASE,
 )
 _ALPHABET = re.compile(r"\b(?:in )?alphabetical(?:ly)?(?: order)?\b|\ba(?:-| to )z\b", re.IGNORECASE)
 _FIRST = re.compile(
-    rf"(?:\b(?:put|show|list|place|move|bring|have|get|want|keep|see|sort|order|with|display|make|let) )?(?:\b(?:all |any |me )?(?:the |that |those )?){_PHRASE}{_THINGS}"
-    r"(?: (?:should|must|to|has to|have to|need to|always))*(?: (?:come|comes|go|goes|appear|appears|be|is|are|shown|listed|sorted))*"
-    r" (?P<where>first|on top|at the top|to the top|up top|at the start|at the beginning|up front|at the very top|before (?:the rest|everything(?: else)?|anything else|all else|the others)|"
+    rf"(?:\b(?:put|show|list|place|move|bring|have|get|want|keep|see|sort|order|with|display|make|"
+    rf"let) )?(?:\b(?:all |any |me )?(?:the |that |those )?){_PHRASE}{_THINGS}"
+    r"(?: (?:should|must|to|has to|have to|need to|always))*(?: (?:come|comes|go|goes|belong|belongs|"
+    r"appear|appears|be|is|"
+    r"are|shown|listed|sorted))*"
+    r" (?P<where>first|on top|at the top|to the top|up top|at the start|at the beginning|up front|"
+    r"at the very top|before (?:the rest|everything(?: else)?|anything else|all else|the others)|"
     r"last|at the bottom|to the bottom|at the end)(?![\w])(?! (?:two|three|four|one|\d))",
     re.IGNORECASE,
 )
 _LEAD_WITH = re.compile(
-    rf"\b(?:start|starting|begin|beginning|open|lead|leading|prioriti[sz]e|prioriti[sz]ing)(?: (?:it|the report))?(?: with| off with)? (?:the )?{_PHRASE}{_THINGS}(?=$|[,.;!?]| and\b| please\b)",
+    rf"\b(?:start|starting|begin|beginning|open|lead|leading|prioriti[sz]e|prioriti[sz]ing)(?: (?:it|"
+    rf"the report))?(?: with| off with)? (?:the )?{_PHRASE}{_THINGS}(?=$|[,.;!?]| and\b| please\b)",
+    re.IGNORECASE,
+)
+_LEADS = re.compile(
+    rf"(?:\b(?:the|all) )?\b{_PHRASE}{_THINGS} (?:should|must|shall|has to|have to|needs? to|to) (?:lead|"
+    rf"open|start)(?=$|[,.;!?]| (?:it|the|please|and)\b)"
+    rf"|\b(?:move|bring|push|pull) (?:the )?(?P<raised>[\w'&/-]+(?: [\w'&/-]+){{0,3}}?){_THINGS} (?:up|"
+    rf"forward|higher)(?=$|[,.;!?]| please\b)",
     re.IGNORECASE,
 )
 _GROUP = re.compile(
-    r"\b(?P<verb>(?:group(?:ed|ing|s)?|organi[sz]ed?|split|break(?: it| them)? down|broken down|cluster(?:ed)?|sections?|sectioned|"
-    r"separated?|divided?|bundled?|structured?|categori[sz]ed?|arranged?|collect(?:ed)?)(?: (?:it|them|up|out|that|everything|the \w+))*,? )?"
-    r"(?:by|per|for each|for every|under each|under|into)\s+(?:the |each |every |a )?(?P<what>[\w'/&-]+(?: [\w'/&-]+){0,2})",
+    r"\b(?P<verb>(?:group(?:ed|ing|s)?|organi[sz]ed?|split|break(?: it| them)? down|broken down|"
+    r"cluster(?:ed)?|sections?|sectioned|"
+    r"separated?|divided?|bundled?|structured?|categori[sz]ed?|arranged?|collect(?:ed)?)(?: (?:it|them|up|"
+    r"out|that|everything|the \w+))*,? )?"
+    r"(?:by|per|for each|for every|under each|under|into)\s+(?:the |each |every |"
+    r"a )?(?P<what>[\w'/&-]+(?: [\w'/&-]+){0,2})",
     re.IGNORECASE,
 )
 _EACH = re.compile(
-    r"\b(?P<what>\w+) by (?P=what)\b|\b(?:a|one) (?:section|heading|block|part|group|list) (?:per|for each|for every) (?P<other>\w+)",
+    r"\b(?P<what>\w+) by (?P=what)\b|\b(?:a|one) (?:section|heading|block|part|group|list) (?:per|for each|"
+    r"for every) (?P<other>\w+)",
     re.IGNORECASE,
 )
 _UNGROUP = re.compile(
-    r"\b(?:no|without(?: any)?|remove(?: the)?|drop(?: the)?|not?) group(?:s|ing|ed)?\b|\bungroup(?:ed)?\b|\b(?:don't|do not) group\b|\ba flat list\b",
+    r"\b(?:no|without(?: any)?|remove(?: the)?|drop(?: the)?|not?) group(?:s|ing|ed)?\b|\bungroup(?:ed)?\b|"
+    r"\b(?:don't|do not) group\b|\ba flat list\b",
     re.IGNORECASE,
 )
 _ONLY = re.compile(
-    rf"\b(?P<cue>only|just|nothing but|limit(?:ed)? (?:it )?to|except|ignore|exclud(?:e|ing)|skip(?:ping)?|hide|without|leave out|omit|not|no|drop|remove)\s+(?:show |include |list |the |those |that are |that's |which are |things |items |ones )*{_PHRASE}(?P<things>{_THINGS})(?=$|[,.;!?]| (?:and|please|or)\b)",
+    rf"\b(?P<cue>only|just|nothing but|limit(?:ed)? (?:it )?to|except|ignore|exclud(?:e|ing)|skip(?:ping)?|"
+    rf"hide|without|leave out|omit|not|no|drop|remove)\s+(?:show |include |list |the |those |that are |"
+    rf"that's |which are |things |items |ones )*{_PHRASE}(?P<things>{_THINGS})(?=$|[,.;!?]| (?:and|please|"
+    rf"or)\b)",
     re.IGNORECASE,
 )
+_FURTHER = re.compile(
+    r"\s*(?:,|\band\b|\bor\b|&)\s*(?:and |or |the )?(?P<what>[\w'-]+(?: [\w'-]+){0,2})", re.IGNORECASE
+)
 _REMOVE = re.compile(
-    r"\b(?:remove|drop|delete|without|leave out|take out|leave off|exclude|excluding|omit|skip|hide|lose|get rid of|minus|"
-    r"(?:don't|do not|no need to)(?: (?:include|show|need|want|list|add|have))?|no need for|no(?!,)|not|except(?: for)?)\s+(?:the |any |my |its )?"
-    r"(?P<what>[^,.;!?]+?)(?=$|[,.;!?]|\b(?:but|instead|add|and (?:add|put|include|show|use|make|group|sort))\b)",
+    r"\b(?:remove|drop|delete|without|leave out|take out|leave off|exclude|excluding|omit|skip|hide|lose|"
+    r"get rid of|minus|"
+    r"(?:don't|do not|no need to)(?: (?:include|show|need|want|list|add|have))?|no need for|no(?!,)|not|"
+    r"except(?: for)?)\s+(?:the |any |my |its )?"
+    r"(?P<what>[^,.;!?]+?)(?=$|[,.;!?]|\b(?:but|instead|add|and (?:add|put|include|show|use|make|group|"
+    r"sort))\b)",
     re.IGNORECASE,
 )
 
@@ -111,14 +139,12 @@ _REMOVE = re.compile(
 def find_option(phrase: str, fields: Sequence[Field]) -> tuple[Field, str] | None:
     """A value of a choice field: "at risk" is At Risk of Status."""
     said = stems(phrase.replace("-", " "))
-    for wanted in (
-        said,
-        tuple(w for w in said if w not in ("the", "all", "any", "item", "project", "task", "one")),
-    ):
-        for field in fields:
-            for option in field.options:
-                if wanted and stems(option.replace("-", " ")) == wanted:
-                    return field, option
+    plain = tuple(w for w in said if w not in ("the", "all", "any", "item", "project", "task", "one"))
+    for field in fields:
+        unnamed = tuple(w for w in plain if w not in stems(field.name))  # "high priority" is High of Priority
+        for option in field.options:
+            if stems(option.replace("-", " ")) in {said, plain, unnamed} - {()}:
+                return field, option
     return None
 
 
@@ -138,11 +164,11 @@ def take_order(
     if match := _ALPHABET.search(text):
         rules.append(OrderRule(field=TITLE))
         text = blank(text, match.start(), match.end())
-    for pattern in (_FIRST, _LEAD_WITH):
+    for pattern in (_FIRST, _LEAD_WITH, _LEADS):
         for match in list(pattern.finditer(text)):
             where = (match.groupdict().get("where") or "first").lower()
             rule, phrase = _placed(
-                match["what"],
+                match["what"] or match.groupdict().get("raised") or "",
                 fields,
                 last=where.startswith("last") or "bottom" in where or "end" in where.split(),
             )
@@ -158,7 +184,8 @@ def take_order(
 def _sorted_by(what: str, way: str, fields: Sequence[Field]) -> tuple[OrderRule | None, tuple[str, ...]]:
     down = way.startswith(("desc", "newest", "latest", "high", "reverse", "z"))
     if re.fullmatch(
-        r"(?:the )?(?:last )?(?:edit(?:ed)?|change[ds]?|modified|recency|last edit(?:ed)?(?: time)?|date of change)",
+        r"(?:the )?(?:last )?(?:edit(?:ed)?|change[ds]?|modified|recency|last edit(?:ed)?(?: time)?|"
+        r"date of change)",
         what,
         re.I,
     ):
@@ -205,9 +232,25 @@ def take_only(text: str, fields: Sequence[Field]) -> tuple[str, list[Only]]:
         if option:
             field, value = option
             keep = match["cue"].lower().startswith(("only", "just", "nothing", "limit"))
-            rules.append(Only(field=field.name, values=(value,), keep=keep))
-            text = blank(text, match.start(), match.end())
+            further, end = _further_values(text, match.end(), field)
+            rules.append(Only(field=field.name, values=(value, *further), keep=keep))
+            text = blank(text, match.start(), end)
     return text, rules
+
+
+def _further_values(text: str, end: int, field: Field) -> tuple[list[str], int]:
+    """More values of the same field after the first: "only At Risk and Blocked ones"; and where they end."""
+    values: list[str] = []
+    while match := _FURTHER.match(text, end):
+        sizes = range(len(match["what"].split()), 0, -1)
+        phrases = (" ".join(match["what"].split()[:size]) for size in sizes)
+        found = next(((p, o[1]) for p in phrases if (o := find_option(p, (field,)))), None)
+        if found is None:
+            break
+        values.append(found[1])
+        end = match.start("what") + len(found[0])
+    things = re.compile(_THINGS, re.IGNORECASE).match(text, end)
+    return values, things.end() if things and values else end
 
 
 def take_group(text: str, fields: Sequence[Field], *, expected: bool = False) -> tuple[str, Group | None]:

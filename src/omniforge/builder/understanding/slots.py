@@ -240,7 +240,7 @@ class _Reader:
                     self.problems.append(Problem("field", phrase, match.names))
                 elif match.names:
                     wanted += [name for name in match.names if name not in titles]
-                elif not resolve(phrase, [s.name for s in self.known.resources], expected=False).positions:
+                elif not self._adds_source(phrase):
                     self.problems.append(Problem("field", phrase, match.near))
         if phrases.wants_every_field(self.text) and "fields" in self.expected:
             wanted = [field.name for field in self.known.fields if field.name not in titles]
@@ -255,6 +255,15 @@ class _Reader:
             else self.slots.fields
         )
         self.put("fields", (*kept, *(name for name in wanted if name not in kept)))
+
+    def _adds_source(self, phrase: str) -> bool:
+        """A phrase that is no field but tells one resource: "add the archive as well"."""
+        named = resolve(phrase, [s.name for s in self.known.resources]).positions
+        if len(named) != 1 or not self.slots.sources:
+            return False
+        if (source := self.known.resources[named[0]]) not in self.slots.sources:
+            self.put("sources", (*self.slots.sources, source))
+        return True
 
     def _asks_for_fields(self) -> bool:
         return "fields" in self.expected or phrases.adds(self.message)

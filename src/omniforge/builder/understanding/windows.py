@@ -1,7 +1,5 @@
 """Which time a report covers: last week, last 7 days, since Monday … as a short name."""
 
-# ruff: noqa: E501 - patterns and sentences are easier to read and compare in one piece
-
 from __future__ import annotations
 
 import re
@@ -24,7 +22,8 @@ LONGEST_DAYS = 366
 _NUMBER = r"\d{1,3}|" + "|".join(w for w in NUMBER_WORDS if w not in ("zero", "a", "an"))
 _PATTERN = re.compile(
     rf"""\b(?:(?:in|from|over|during|for|of|within|on)\s+)?(?:the\s+)?(?:
-    (?P<since>since|from)\s+(?:last\s+)?(?P<day>{"|".join(DAYS)})\b(?!\s+(?:to|through|until|till|-))(?:\s+on(?:wards?)?)?
+    (?P<since>since|from)\s+(?:last\s+)?(?P<day>{"|".join(DAYS)})\b(?!\s+(?:to|through|until|till|-))
+        (?:\s+on(?:wards?)?)?
     | (?:last|past|previous|preceding|prior)\s+(?P<n>{_NUMBER})\s+(?:(?:calendar|working|business)\s+)?
         (?P<unit>hours?|days?|weeks?|months?)
     | (?:last|past|previous)\s+(?P<loose>fortnight|24h|day(?!\s+(?:of|in|each|every)))
@@ -35,7 +34,8 @@ _PATTERN = re.compile(
     | (?:this|current|the\s+current)\s+(?P<this>week|month)(?:'s)?(?:\s+so\s+far)?
     | (?P<todate>week|month)[\s-]to[\s-]date
     | (?P<single>yesterday|today)(?:'s)?
-    | (?P<all>all[\s-]time|no\s+time\s+limit|any\s+time|everything\s+ever|(?:regardless|independent)\s+of\s+(?:the\s+)?(?:date|time|when))
+    | (?P<all>all[\s-]time|no\s+time\s+limit|any\s+time|everything\s+ever
+        |(?:regardless|independent)\s+of\s+(?:the\s+)?(?:date|time|when))
     )(?![\w])""",
     re.IGNORECASE | re.VERBOSE,
 )

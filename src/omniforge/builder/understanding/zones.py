@@ -1,6 +1,4 @@
-"""Time zones as people name them: a place, an abbreviation, "Pacific". Always a place, never a fixed offset."""
-
-# ruff: noqa: E501 - patterns and sentences are easier to read and compare in one piece
+"""Time zones as people name them: a place, "CET", "Pacific". Always a place, never a fixed offset."""
 
 from __future__ import annotations
 
@@ -119,8 +117,10 @@ _REGIONS = (
     "Pacific",
 )
 _BEFORE = re.compile(
-    r"(?:\d|[ap]\.?m\.?|noon|midnight|o'clock|morning|afternoon|evening|zone|(?:i'm|i am|we're|we are|live|based|"
-    r"located|team is|office is|everyone is|everybody is) (?:in|on|at))[\s,(]*(?:is |to |in |on |of |at |: ?|= ?|as )*$",
+    r"(?:\d|[ap]\.?m\.?|noon|midnight|o'clock|morning|afternoon|evening|zone|(?:i'm|i am|we're|we are|live|"
+    r"based|"
+    r"located|team is|office is|everyone is|everybody is) (?:in|on|at))[\s,(]*(?:is |to |in |on |of |at |"
+    r": ?|= ?|as )*$",
     re.IGNORECASE,
 )
 _AFTER = re.compile(
@@ -162,7 +162,7 @@ def _pattern() -> re.Pattern[str]:
 
 
 def find_zone(text: str, *, expected: bool = False) -> ZoneFound | None:
-    """The zone named in normalised text. A city counts after a time of day, before "time", or when asked for."""
+    """The zone named in normalised text. A city counts after a time, before "time", or when asked for."""
     if match := _OFFSET.search(text):
         return ZoneFound(None, match.start(), match.end())
     for match in _IANA.finditer(text):
