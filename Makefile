@@ -37,11 +37,11 @@ test: check
 	$(RUN)/pytest -n auto --dist worksteal
 
 check: setup
-	$(RUN)/ruff format --check src sandbox_kit tests migrations
-	$(RUN)/ruff check src sandbox_kit tests migrations
+	$(RUN)/ruff format --check src sandbox_kit skills tests migrations
+	$(RUN)/ruff check src sandbox_kit skills tests migrations
 	$(RUN)/pyright
 	$(RUN)/lint-imports
 
 format: setup
-	$(RUN)/ruff format src sandbox_kit tests migrations
-	$(RUN)/ruff check --fix src sandbox_kit tests migrations
+	$(RUN)/ruff format src sandbox_kit skills tests migrations
+	$(RUN)/ruff check --fix src sandbox_kit skills tests migrations

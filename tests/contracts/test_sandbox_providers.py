@@ -343,9 +343,18 @@ async def test_garbage_on_the_bridge_is_answered_and_work_goes_on(
     assert seen == [{"id": "last"}]
 
 
+async def test_an_answer_of_some_megabytes_arrives_whole(provider: SandboxProvider) -> None:
+    async def bridge(_: dict[str, Any]) -> dict[str, Any]:
+        return {"ok": True, "result": "x" * 5_000_000}
+
+    script = "from sandbox_kit.skill import call; print(len(call('anything')))"
+    result = await provider.run(python(script), bridge)
+    assert result.stdout == b"5000000\n", result.stderr
+
+
 async def test_an_answer_that_is_too_long_becomes_an_error(provider: SandboxProvider) -> None:
     async def bridge(_: dict[str, Any]) -> dict[str, Any]:
-        return {"ok": True, "result": "x" * 2_000_000}
+        return {"ok": True, "result": "x" * 17_000_000}
 
     result = await provider.run(
         python(CLIENT + "send(b'{\"id\": 1}'); print(receive()['error']['code'])"), bridge

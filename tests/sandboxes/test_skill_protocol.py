@@ -130,3 +130,10 @@ def test_an_unknown_kind_of_script_is_refused() -> None:
     with pytest.raises(Fatal) as raised:
         entry_argv("main.rb")
     assert raised.value.code == "interpreter_missing"
+
+
+def test_a_script_can_say_in_its_own_words_that_it_cannot_do_this() -> None:
+    line = b'{"output": {}, "status": "refused", "message": "There is no database called X."}\n'
+    with pytest.raises(Fatal, match="There is no database called X") as raised:
+        parse_result(line, 0)
+    assert raised.value.code == "refused"

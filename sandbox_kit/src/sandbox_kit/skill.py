@@ -23,6 +23,7 @@ from typing import Any, Callable, Mapping, Sequence, cast  # noqa: UP035 - Pytho
 from sandbox_kit.bridge import Bridge, ToolError
 
 __all__ = [
+    "Refused",
     "Request",
     "ToolError",
     "ask",
@@ -38,6 +39,10 @@ __all__ = [
 
 PROTOCOL = 1
 STATUSES = ("ok", "empty", "stop", "flag")
+
+
+class Refused(Exception):
+    """Raise it from `main` when the work cannot be done as asked; people are shown the message."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +63,13 @@ def run(main: Callable[[Request], Mapping[str, Any]]) -> None:
 
     `main` returns `{"output": {…}}` and may add `message`, `artifacts` (a list of `{"path", "title"}`) and
     `status` (`ok`, `empty`: nothing to do, `stop`: end the run here, `flag`: done, but a person should look).
-    An exception, or anything else returned, ends the script with exit code 1 and the reason on stderr.
+    `Refused` tells people why it cannot be done. Any other exception, or anything else returned, ends the
+    script with exit code 1 and the reason on stderr.
     """
     try:
         line = _checked(main(read_request(sys.stdin.buffer.read())))
+    except Refused as refusal:
+        line = json.dumps({"output": {}, "status": "refused", "message": str(refusal)[:2000]})
     except Exception:  # noqa: BLE001 - the path of the script ends here
         traceback.print_exc()
         sys.stderr.flush()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sandbox_kit.skill import ToolError, call, log, run
+from sandbox_kit.skill import Refused, ToolError, call, run
 
 WINDOWS = "last_week, this_week, today, yesterday, or a number of days or weeks such as last_7_days"
 MOST_FIELDS = 6
@@ -25,7 +25,7 @@ def main(request):
     fields, highlight = texts(request.config, "fields"), texts(request.config, "highlight")
     group = request.config.get("group_by") or ""
     if not isinstance(group, str):
-        raise refusal("The setting `group_by` must be a text.")
+        raise Refused("The setting `group_by` must be a text.")
     databases = chosen_databases(request.config.get("databases"))
     names = [database["name"] for database in databases]
     group = group or ("database" if len(databases) > 1 else "")
@@ -60,12 +60,6 @@ def main(request):
     }
 
 
-def refusal(message):
-    """An error that ends the run, its reason told where people see it."""
-    log(message, level="error")
-    return ValueError(message)
-
-
 # --- settings -----------------------------------------------------------------------------------------------
 
 
@@ -74,7 +68,7 @@ def texts(config, name):
     value = config.get(name) or []
     values = value if isinstance(value, list) else [value]
     if not all(isinstance(one, str) for one in values):
-        raise refusal(f"The setting `{name}` must be a list of texts.")
+        raise Refused(f"The setting `{name}` must be a list of texts.")
     return values
 
 
@@ -104,7 +98,7 @@ def window_bounds(window, now):
         return spans[words]
     match = re.fullmatch(r"(?:(?:the )?(?:last|past) )?([1-9]\d{0,2}) (day|week)s?", words)
     if match is None:
-        raise refusal(f"The time window {window[:80]!r} is not known. It can be {WINDOWS}.")
+        raise Refused(f"The time window {window[:80]!r} is not known. It can be {WINDOWS}.")
     return today - timedelta(days=int(match[1]) * (7 if match[2] == "week" else 1)), now
 
 
@@ -120,7 +114,7 @@ def chosen_databases(wanted):
     """`{"id", "name"}` of each, once; a name has to mean exactly one."""
     wanted = [wanted] if isinstance(wanted, str) else wanted
     if not isinstance(wanted, list) or not wanted:
-        raise refusal("Say which databases to read: the setting `databases` must be a list of names or ids.")
+        raise Refused("Say which databases to read: the setting `databases` must be a list of names or ids.")
     found = {}
     for one in wanted:
         database = one if is_known(one) else find_database(str(one).strip())
@@ -145,9 +139,9 @@ def find_database(wanted):
         return same[0]
     if same:
         ids = ", ".join(database["id"] for database in same)
-        raise refusal(f"{len(same)} databases are called {wanted!r}. Give the id of the one you mean: {ids}.")
+        raise Refused(f"{len(same)} databases are called {wanted!r}. Give the id of the one you mean: {ids}.")
     hint = near_names(wanted, [database["name"] for database in everything])
-    raise refusal(f"There is no database called {wanted[:200]!r} in this Notion. {hint}")
+    raise Refused(f"There is no database called {wanted[:200]!r} in this Notion. {hint}")
 
 
 def near_names(wanted, names):

@@ -6,7 +6,7 @@ import json
 import re
 from urllib.parse import quote
 
-from sandbox_kit.skill import log, run
+from sandbox_kit.skill import Refused, run
 
 ROOM = 500_000  # bytes of the text in the answer
 NOT_SHOWN = ("id",)
@@ -16,7 +16,7 @@ def main(request):
     config = request.config
     form = config.get("format") or "table"
     if form not in FORMS:
-        raise refusal(f"The format {str(form)[:80]!r} is not known. It can be {', '.join(FORMS)}.")
+        raise Refused(f"The format {str(form)[:80]!r} is not known. It can be {', '.join(FORMS)}.")
     rows = rows_of(request.input)
     columns = chosen_columns(config.get("columns"), rows, is_linked=form != "csv")
     head, lines = FORMS[form](rows, columns) if rows else ([], [])
@@ -38,12 +38,6 @@ def main(request):
         "artifacts": [{"path": path, "title": "Report"}] if rows else [],
         "status": "ok" if rows else "empty",
     }
-
-
-def refusal(message):
-    """An error that ends the run, its reason told where people see it."""
-    log(message, level="error")
-    return ValueError(message)
 
 
 def joined(lines):
@@ -71,7 +65,7 @@ def rows_of(given):
     if isinstance(report, str):
         return rows_of_report(report)
     held = ", ".join(sorted(given))[:200] or "nothing"
-    raise refusal(f"The step before must give `rows` (a list) or `report` (text). It gave {held}.")
+    raise Refused(f"The step before must give `rows` (a list) or `report` (text). It gave {held}.")
 
 
 def flat(row):
@@ -119,7 +113,7 @@ def chosen_columns(wanted, rows, is_linked):
     if wanted:
         columns = wanted if isinstance(wanted, list) else [wanted]
         if not all(isinstance(name, str) for name in columns):
-            raise refusal("The setting `columns` must be a list of texts.")
+            raise Refused("The setting `columns` must be a list of texts.")
         return columns
     names = list({name: None for row in rows for name in row if name not in NOT_SHOWN})
     return [name for name in names if not (is_linked and name == "url" and "title" in names)]

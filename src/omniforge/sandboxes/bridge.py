@@ -13,6 +13,9 @@ from omniforge.core.errors import OmniForgeError, RateLimited, Retryable
 from omniforge.sandboxes.protocol import MIB, Bridge
 
 MAX_LINE = 1 * MIB
+"""One request of a program."""
+MAX_ANSWER = 16 * MIB
+"""One answer to it: what a service said, read completely."""
 MAX_OVERLAP = 64
 """Requests answered at once. Further ones wait in the socket, where the program feels them."""
 
@@ -128,6 +131,6 @@ def _error(
 
 def _encode(response: dict[str, Any], request_id: object) -> bytes:
     line = json.dumps({**response, "id": request_id}, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-    if len(line) <= MAX_LINE:
+    if len(line) <= MAX_ANSWER:
         return line
-    return _encode(_error("result_too_large", f"The answer is longer than {MAX_LINE} bytes."), request_id)
+    return _encode(_error("result_too_large", f"The answer is longer than {MAX_ANSWER} bytes."), request_id)

@@ -30,6 +30,8 @@ class SkillStatus(StrEnum):
     """End the run here, without failure."""
     FLAG = "flag"
     """Done, but a person should look."""
+    REFUSED = "refused"
+    """It cannot be done as asked; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ def parse_result(stdout: bytes, exit_code: int, stderr: bytes = b"") -> SkillRes
     """What a script printed: log lines, then one object `{"output", "message"?, "artifacts"?, "status"?}`.
 
     Raises `Fatal`: code `script_failed` when it did not exit with 0, `bad_output` when its last line is not
-    that. Details for developers: `exit_code`, `stderr` (the last 20 lines), `reason` of `bad_output`.
+    that, `refused` with the script's own words when it says that this cannot be done. Details for
+    developers: `exit_code`, `stderr` (the last 20 lines), `reason` of `bad_output`.
     """
     details = {"exit_code": exit_code, "stderr": _last_lines(stderr)}
     if exit_code != 0:
@@ -107,6 +110,8 @@ def parse_result(stdout: bytes, exit_code: int, stderr: bytes = b"") -> SkillRes
         raise Fatal(
             "The script did not answer as agreed.", code="bad_output", reason=reason, **details
         ) from None
+    if status is SkillStatus.REFUSED:
+        raise Fatal(message or "The script says that this cannot be done.", code="refused", **details)
     log_lines = tuple(_text(line) for line in lines[:-1])
     return SkillResult(output, message, artifacts, status, log_lines)
 

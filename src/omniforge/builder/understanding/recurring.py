@@ -125,21 +125,21 @@ def special_plan(text: str, zone: str | None) -> Schedule | Unclear | None:
         return _not_every(text, match, zone)
     if _NTH_DAY.search(text):
         return Unclear(
-            question="A plan can't follow 'the first Monday of the month'. The nearest I can do: every week on "
-            "that day, or a fixed day of the month, for example 'the 1st of each month at 9:00'.",
+            question="A plan can't follow 'the first Monday of the month'. The nearest I can do: every week "
+            "on that day, or a fixed day of the month, for example 'the 1st of each month at 9:00'.",
         )
     if _MONTH_END.search(text):
         return Unclear(
-            question="Months end on different days, so I can't plan the last one. The nearest I can do: the 28th, "
-            "or the 1st of the next month. Which one? I'd take the 1st of each month at 9:00.",
+            question="Months end on different days, so I can't plan the last one. The nearest I can do: the "
+            "28th, or the 1st of the next month. Which one? I'd take the 1st of each month at 9:00.",
             offer=Schedule(cron=f"{_clock(text)} 1 * *", timezone=zone, origin="default"),
         )
     if match := _TIMES_A.search(text):
         return _times_a(text, match, zone)
     if _ONCE.search(text) and not RECURS.search(text):
         return Unclear(
-            question="That would be one single run, not a plan. I can set it up to run whenever you ask for it, "
-            f"or repeat it, for example '{EXAMPLE}'. I'd take: when you ask.",
+            question="That would be one single run, not a plan. I can set it up to run whenever you ask for "
+            f"it, or repeat it, for example '{EXAMPLE}'. I'd take: when you ask.",
             offer=Schedule(event="on_demand", origin="default", time_said=False),
         )
     return None

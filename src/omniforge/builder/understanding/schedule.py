@@ -102,7 +102,7 @@ def _planned(
             "should be",
         ),
     )
-    text = _new_value(text)
+    text = _wanted_now(text)
     before_meeting = BEFORE_MEETING.search(text) is not None
     context = recurs or expected or changing or before_meeting
     days = find_days(text, expected=expected)
@@ -124,7 +124,7 @@ def _planned(
     return _assembled(text, days, times, part=part_of_day(text), zone=zone, base=base)
 
 
-def _new_value(text: str) -> str:
+def _wanted_now(text: str) -> str:
     """ "Tuesday instead of Monday", "not Monday but Tuesday", "from 9 to 10": what is wanted now stays."""
     text = re.sub(
         r"\b(?:instead of|rather than|not on|not at)\s+(?:on |at )?[\w:]+(?:\s?[ap]m)?",
@@ -167,8 +167,8 @@ def _assembled(
         if len({m for _, m in clock}) > 1:
             offer = f"{clock[0][1]} {','.join(str(h) for h, _ in clock)}"
             return Unclear(
-                question="One plan can have several hours, but only with the same minutes. The nearest I can do "
-                "is "
+                question="One plan can have several hours, but only with the same minutes. The nearest I "
+                "can do is "
                 f"{read_back(f'{offer} * * *', None)}. Is that fine?",
                 offer=Schedule(cron=f"{offer} {_fields(days, old)}", timezone=zone, origin="default"),
             )
