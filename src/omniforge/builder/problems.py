@@ -1,7 +1,5 @@
 """What went wrong or cannot be used, in plain words with a next step."""
 
-# ruff: noqa: E501 - sentences stay whole
-
 from __future__ import annotations
 
 from omniforge.builder.exchange import Failed

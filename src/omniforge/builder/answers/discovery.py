@@ -97,7 +97,8 @@ def answer_connect(state: ConversationState, text: str, reading: Reading, facts:
 
 def answer_sign_in(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
     service = state.slots.service or ""
-    if reading.act is Act.RETRY or has_phrase(
+    arrived = bool(connections_of(state, facts))  # then "try again" means looking, not signing in
+    if (reading.act is Act.RETRY and not arrived) or has_phrase(
         text, ("new link", "new address", "expired", "another link", "link doesn't work")
     ):
         return ask_for(state, StartSignIn(service), "Preparing the sign-in …")
@@ -105,7 +106,7 @@ def answer_sign_in(state: ConversationState, text: str, reading: Reading, facts:
         reading.stance is Stance.YES
         or reading.act is Act.CONNECT
         or has_phrase(text, CLAIMS)  # looking costs nothing, so a hedged claim is checked too
-        or connections_of(state, facts)
+        or arrived
     ):
         heard = hear(state, text, reading, facts)
         return ask_for(heard, CheckConnection(service), "Checking the connection …")
