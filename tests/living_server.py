@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,30 +13,12 @@ from typing import Any
 import httpx
 import uvicorn
 
-from omniforge.cli.demo import allow
+from omniforge.cli.demo import CONNECT, CONVERSATION, allow, free_port
 from omniforge.integrations.catalog.notion import standin
 
 COMMAND = (sys.executable, "-m", "omniforge.cli.main")
-CONNECT = "(connects)"
-BUILD = (
-    "Our weekly reports from Notion boards take hours every Monday",
-    "Yes",
-    CONNECT,
-    "Done!",
-    "the first two",
-    "last week's updates, status, blockers, bullets by client, Monday morning before my 9:00 meeting",
-    "Yes, but also the project owner",
-    "Yes",
-    "Yes please",
-    "Looks good",
-    "Yes",
-)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+BUILD = tuple(said for said in CONVERSATION if said != "Put At Risk first")
+"""The demonstration's conversation, without its change of mind."""
 
 
 class LocalNotion:

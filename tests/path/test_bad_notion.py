@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from living_server import BUILD, CONNECT, LocalNotion, Server
-from omniforge.cli.demo import allow
+from living_server import BUILD, LocalNotion, Server
+from omniforge.cli.demo import CONNECT, allow
 from omniforge.integrations.catalog.notion.standin import Fault, FaultKind
 
 INSIDES = ("Traceback", "Error:", "httpx", "JSON", "500", "token")

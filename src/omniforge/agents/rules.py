@@ -13,6 +13,7 @@ from omniforge.agents.planner import plan_for_agent
 from omniforge.agents.schedule import check_cron, zone_of
 from omniforge.agents.schemas import AgentContent, AgentDraft, Snapshot, TriggerType
 from omniforge.core.errors import Invalid
+from omniforge.core.shapes import mistakes
 from omniforge.engine.plan import validate_plan
 
 Json = dict[str, Any]
@@ -119,21 +120,12 @@ def _as_skill_field(field: str, by_order: Sequence[int]) -> str:
 
 
 def _shape_problems(error: ValidationError) -> list[Json]:
-    problems: list[Json] = []
-    for item in error.errors(include_url=False, include_context=False):
-        value = item["input"] if isinstance(item["input"], str | int | float | bool) else None
-        rule = item["msg"]
+    found = error.errors(include_url=False, include_context=False)
+    problems = mistakes(found)
+    for item, problem in zip(found, problems, strict=True):
         if item["type"] == "extra_forbidden":
-            rule = "not a field of an agent"
-        problems.append(_problem(_path(item["loc"]), value, rule))
+            problem["rule"] = "not a field of an agent"
     return problems
-
-
-def _path(location: Sequence[str | int]) -> str:
-    text = ""
-    for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
 
 
 def _leave_out(given: Json, location: Sequence[str | int]) -> None:

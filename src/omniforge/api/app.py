@@ -16,6 +16,7 @@ from omniforge.api import start_page
 from omniforge.bootstrap import Installation
 from omniforge.builder import endpoints as builder
 from omniforge.core.errors import OmniForgeError, PayloadTooLarge, RateLimited
+from omniforge.core.shapes import mistakes
 from omniforge.integrations import endpoints as integrations
 from omniforge.runs import endpoints as runs
 from omniforge.skills import endpoints as skills
@@ -74,14 +75,8 @@ async def omniforge_error(_request: Request, error: Exception) -> JSONResponse:
 
 async def validation_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    fields = [
-        {
-            "field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]),
-            "value": item.get("input") if isinstance(item.get("input"), str | int | float | bool) else None,
-            "rule": item["msg"],
-        }
-        for item in error.errors()
-    ]
+    found = [{**item, "loc": item["loc"][1:] or item["loc"]} for item in error.errors()]
+    fields = mistakes(found)
     first = fields[0] if fields else {"field": "request", "rule": "is not understood"}
     return answer(422, "invalid", f"{first['field']}: {first['rule']}", {"fields": fields})
 

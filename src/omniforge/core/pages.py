@@ -13,7 +13,8 @@ PRIVATE = {
 
 _STYLE = (
     "body{font:17px/1.6 system-ui,sans-serif;max-width:34rem;margin:16vh auto;padding:0 1.5rem;"
-    "color:#1f2933;background:#fff}h1{font-size:1.4rem}code{background:#f1f3f5;padding:.1em .35em;border-radius:4px}"
+    "color:#1f2933;background:#fff}h1{font-size:1.4rem}"
+    "code{background:#f1f3f5;padding:.1em .35em;border-radius:4px}"
     "@media(prefers-color-scheme:dark){body{color:#e4e7eb;background:#16191d}code{background:#262b31}}"
 )
 

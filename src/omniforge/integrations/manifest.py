@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omniforge.core.errors import Invalid, NotFound
+from omniforge.core.shapes import checked
 from omniforge.integrations.rest import RestClient
 
 CATALOG = Path(__file__).parent / "catalog"
@@ -139,15 +140,7 @@ class IntegrationTool:
 
     def check(self, args: Arguments) -> BaseModel:
         """The arguments as a model; Invalid names every mistake."""
-        try:
-            return self.arguments.model_validate(dict(args))
-        except ValidationError as error:
-            fields = [
-                {"field": ".".join(map(str, e["loc"])), "value": repr(e["input"])[:200], "rule": e["msg"]}
-                for e in error.errors(include_url=False, include_context=False)
-            ]
-            names = ", ".join(str(f["field"]) or "arguments" for f in fields)
-            raise Invalid(f"{self.name}: please check {names}.", fields=fields, tool=self.name) from None
+        return checked(self.arguments, args, self.name)
 
     async def call(self, client: RestClient, args: Arguments) -> Json:
         """Check the arguments and do it. The result is plain data from outside: never trusted text."""

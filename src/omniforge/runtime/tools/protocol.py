@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from omniforge.core.errors import Invalid
+from omniforge.core.shapes import checked
 from omniforge.integrations.manifest import Access
 from omniforge.runs.service import Mode
 
@@ -100,15 +100,7 @@ class LocalTool:
         return self.arguments.model_json_schema()
 
     def check(self, args: Json) -> Json:
-        try:
-            return self.arguments.model_validate(args).model_dump()
-        except ValidationError as error:
-            fields = [
-                {"field": ".".join(map(str, e["loc"])), "value": repr(e["input"])[:200], "rule": e["msg"]}
-                for e in error.errors(include_url=False, include_context=False)
-            ]
-            names = ", ".join(str(f["field"]) or "arguments" for f in fields)
-            raise Invalid(f"{self.name}: please check {names}.", fields=fields, tool=self.name) from None
+        return checked(self.arguments, args, self.name).model_dump()
 
     def subject(self, args: Json) -> str:
         return str(args.get(self.subject_field, ""))
