@@ -78,7 +78,8 @@ class Database:
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
         """A session whose changes commit together at the end, or not at all.
 
-        Functions in `session.info["after_commit"]` are called once the commit is done.
+        Functions in `session.info["after_commit"]` are called once the commit is done. Keep it short: on
+        SQLite everybody else who writes waits, so nothing slow, and never the journal, is awaited inside.
         """
         async with self._turn(), self.engine.connect() as connection:
             if self.is_sqlite:

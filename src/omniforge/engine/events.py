@@ -189,21 +189,36 @@ class EventLog:
         self._tasks.append(asyncio.create_task(self._deliver(name, tuple(types), subscriber)))
 
     async def _deliver(self, name: str, types: tuple[str, ...], subscriber: Subscriber) -> None:
+        position: int | None = None
+        while True:
+            try:
+                position = await self._position(name) if position is None else position
+                position = await self._deliver_from(name, types, subscriber, position)
+            except Exception:
+                # The path ends here: a database that was busy for a moment must not end the delivery.
+                log.exception("events could not be delivered to %s; trying again", name)
+                await asyncio.sleep(SUBSCRIBER_DELAYS[1])
+
+    async def _position(self, name: str) -> int:
         async with self.db.read() as session:
             stored = await session.get(EventCursor, name)
-        position = stored.position if stored else 0
-        while True:
-            arrived = self._arrived
-            async with self.db.read() as session:
-                query = select(EventRow).where(EventRow.position > position, EventRow.type.in_(types))
-                rows = list(await session.scalars(query.order_by(EventRow.position).limit(200)))
-            for row in rows:
-                await self._call(name, subscriber, row)
-                position = row.position
-            if rows:
-                await self._remember(name, position, rows[-1])
-            else:
-                await arrived.wait()
+        return stored.position if stored else 0
+
+    async def _deliver_from(
+        self, name: str, types: tuple[str, ...], subscriber: Subscriber, position: int
+    ) -> int:
+        """Deliver what is there after `position`, or wait for more; returns the new position."""
+        arrived = self._arrived
+        async with self.db.read() as session:
+            query = select(EventRow).where(EventRow.position > position, EventRow.type.in_(types))
+            rows = list(await session.scalars(query.order_by(EventRow.position).limit(200)))
+        if not rows:
+            await arrived.wait()
+            return position
+        for row in rows:
+            await self._call(name, subscriber, row)
+        await self._remember(name, rows[-1].position, rows[-1])
+        return rows[-1].position
 
     async def _call(self, name: str, subscriber: Subscriber, row: EventRow) -> None:
         for delay in (*SUBSCRIBER_DELAYS, None):
