@@ -349,7 +349,7 @@ async def test_what_is_missing_is_said_in_the_report() -> None:
 
 
 async def test_long_pages_are_read_in_smaller_parts_and_the_report_says_so() -> None:
-    rows = [row(f"Row {number}", Text="long words " * 300) for number in range(900)]
+    rows = [row(f"Row {number}", Text="long words " * 4000) for number in range(900)]
     host = Host([database(1, "A")], rows)
     result = await summarise(host)
     limits = [args["limit"] for name, args in host.asked if name == "notion.query_database"]

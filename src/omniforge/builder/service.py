@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -26,6 +27,7 @@ from omniforge.builder.schemas import (
 from omniforge.builder.schemas import Reply as ReplyView
 from omniforge.builder.state import ConversationState
 from omniforge.builder.store import MessageRow, SessionRow
+from omniforge.builder.vocabulary import forbidden_words
 from omniforge.core.actor import Actor
 from omniforge.core.clock import Clock, new_id
 from omniforge.core.config import Settings
@@ -33,6 +35,8 @@ from omniforge.core.errors import Conflict, Invalid
 from omniforge.core.paging import Paging
 from omniforge.db import Database
 from omniforge.engine.events import Event, EventLog
+
+log = logging.getLogger(__name__)
 
 AWAY = timedelta(minutes=30)
 """After so long a silence the next reply opens with a recap."""
@@ -182,6 +186,9 @@ class BuilderService:
         self, actor: Actor, row: SessionRow, message: str, client_message_id: str | None, turn: Turn
     ) -> ReplyView:
         reply = _reply_of(turn)
+        slips = forbidden_words("\n".join([reply.text, *reply.actions]), reply.quoted)
+        if slips:
+            log.error("a reply in the phase %s used technical words: %s", reply.phase, slips)
         now = self.clock.now()
         payload = {"session_id": row.id, "phase": reply.phase}
         event = Event("conversation.replied", f"conversation:{row.id}", now, actor.by, payload)
