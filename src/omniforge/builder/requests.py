@@ -23,6 +23,10 @@ from omniforge.integrations.service import IntegrationService
 
 RUN_SECONDS = 60
 TEST_SECONDS = 120
+FAULTS_OF_A_SCRIPT = frozenset(
+    {"script_failed", "bad_output", "handler_failed", "limit_reached", "step_timeout"}
+)
+"""Codes that mean the skill itself is at fault, not what it needs."""
 """How long a reply waits for a run that was asked for; after that it is told as started."""
 WORKS = frozenset({ConnectionStatus.HEALTHY, ConnectionStatus.EXPIRING})
 
@@ -101,10 +105,11 @@ class Doer:
         """What was written has been run: once on sample data, before anybody is offered a test."""
         report = await self._report(actor, agent_id, TestMode.DRY)
         if report.verdict is Verdict.FAILED:
-            said = "; ".join(str(problem.get("message", "")) for problem in report.problems)
-            raise Invalid(
-                f"The skill did not pass its first run on sample data: {said}", code="skill_invalid"
-            )
+            problem = report.problems[0] if report.problems else {}
+            code = str(problem.get("code"))
+            said = str(problem.get("message", "it stopped unexpectedly"))
+            code = "skill_invalid" if code in FAULTS_OF_A_SCRIPT else code
+            raise Invalid(f"The skill did not pass its first run on sample data: {said}", code=code)
 
     async def _test(self, actor: Actor, agent_id: str, mode: str) -> Outcome:
         report = await self._report(actor, agent_id, TestMode(mode))

@@ -167,7 +167,7 @@ async def _talk(client: httpx.AsyncClient, console: Console) -> str:
             console.print(f"  {oauth_url}\n", style="dim", soft_wrap=True)
     agent_id = reply["data"].get("draft_agent_id")
     if reply["phase"] != "complete" or not agent_id:
-        raise DemoFailed(f"The conversation ended in the phase {reply['phase']}.")
+        raise DemoFailed(f"The conversation ended in the phase {reply['phase']}: {reply['text']}")
     return str(agent_id)
 
 
