@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 AWAY = timedelta(minutes=30)
 """After so long a silence the next reply opens with a recap."""
+EXPIRES = timedelta(days=90)
+"""After so long a conversation is over; what it made stays."""
 MAX_REQUESTS = 12
 """More requests in one turn than any turn needs: the machine would be going round in circles."""
 
@@ -48,6 +50,12 @@ class TurnInProgress(Conflict):
     """The last message of this conversation is still being answered."""
 
     code = "turn_in_progress"
+
+
+class SessionExpired(Conflict):
+    """Nobody has spoken here for a very long time."""
+
+    code = "session_expired"
 
 
 class BuilderService:
@@ -100,6 +108,10 @@ class BuilderService:
             row, known = await self._open(actor, session_id, client_message_id)
             if known is not None:
                 return ReplyView(**known)
+            if self._status(row) == SessionStatus.EXPIRED.value:
+                raise SessionExpired(
+                    "This conversation is over. Start a new one; what it made is still there."
+                )
             facts = await self._facts(actor, row)
             state = ConversationState.model_validate(row.state)
             turn = respond(state, message, facts)
@@ -216,8 +228,11 @@ class BuilderService:
         }
 
     def _status(self, row: SessionRow) -> str:
-        silent = self.clock.now() - row.updated_at > AWAY
-        return SessionStatus.WAITING.value if silent and row.status == SessionStatus.OPEN else row.status
+        silence = self.clock.now() - row.updated_at
+        if silence > EXPIRES:
+            return SessionStatus.EXPIRED.value
+        waits = silence > AWAY and row.status == SessionStatus.OPEN
+        return SessionStatus.WAITING.value if waits else row.status
 
 
 def check_zone(zone: str | None) -> None:
