@@ -45,7 +45,7 @@ from omniforge.agents.schemas import (
 from omniforge.agents.service import AgentService
 from omniforge.agents.trials import TestUnderWay
 from omniforge.core.errors import Invalid
-from omniforge.core.paging import Paging
+from omniforge.core.paging import LARGEST, Paging
 from omniforge.engine.plan import waves
 from omniforge.tenants import CurrentActor
 
@@ -62,7 +62,7 @@ def agents_of(request: Request) -> AgentService:
 Agents = Annotated[AgentService, Depends(agents_of)]
 Body = dict[str, Any]
 Page = Annotated[Paging, Query()]
-After = Annotated[int, Query(ge=0, description="Only events with a larger seq.")]
+After = Annotated[int, Query(ge=0, le=LARGEST, description="Only events with a larger seq.")]
 
 router = APIRouter(prefix="/api/v1", tags=["agents"])
 
@@ -285,7 +285,7 @@ async def follow_execution(
     last_event_id: Annotated[str, Header()] = "",
 ) -> AsyncIterable[ServerSentEvent]:
     known = last_event_id.isascii() and last_event_id.isdecimal()
-    start = max(after, int(last_event_id[:18])) if known else after
+    start = max(after, min(int(last_event_id[:18]), LARGEST)) if known else after
     async for event in agents.executions.follow(actor, execution_id, start):
         yield sent(event)
 

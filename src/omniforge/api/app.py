@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
 from typing import Any
 
@@ -15,8 +17,9 @@ from omniforge.agents import endpoints as agents
 from omniforge.api import start_page
 from omniforge.bootstrap import Installation
 from omniforge.builder import endpoints as builder
-from omniforge.core.errors import OmniForgeError, PayloadTooLarge, RateLimited
-from omniforge.core.shapes import mistakes
+from omniforge.core import plainjson
+from omniforge.core.errors import Invalid, OmniForgeError, PayloadTooLarge, RateLimited
+from omniforge.core.shapes import dotted, mistakes
 from omniforge.integrations import endpoints as integrations
 from omniforge.runs import endpoints as runs
 from omniforge.skills import endpoints as skills
@@ -108,9 +111,11 @@ async def unexpected_error(request: Request, error: Exception) -> JSONResponse:
 class Intake:
     """ASGI middleware: reads the body up to the limit before anything looks at it; adds safe headers."""
 
-    def __init__(self, app: Any, limit: int) -> None:
+    def __init__(self, app: Any, limit: int, patience: float = 60) -> None:
         self.app = app
         self.limit = limit
+        self.patience = patience
+        """Seconds a body may take to arrive."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -122,24 +127,63 @@ class Intake:
                 message["headers"] = [*message.get("headers", []), *HEADERS]
             await send(message)
 
-        body, more, size = [b""], True, 0
-        while more:
-            message = await receive()
-            if message["type"] != "http.request":
+        try:
+            async with asyncio.timeout(self.patience):
+                body = await self._whole(receive)
+            if body is None:
                 return  # the client left
-            body.append(message.get("body", b""))
-            size += len(body[-1])
-            more = message.get("more_body", False)
-            if size > self.limit:
-                error = PayloadTooLarge(f"At most {self.limit} bytes are taken here.", limit=self.limit)
-                refused = answer(
-                    error.status, error.code, error.message, error.details, {"Connection": "close"}
-                )
-                await refused(scope, receive, send_with_headers)
-                return
-        whole: list[Message] = [{"type": "http.request", "body": b"".join(body), "more_body": False}]
+            check_text(scope, body)
+        except (PayloadTooLarge, TimeoutError, Invalid) as error:
+            refusal = error if isinstance(error, OmniForgeError) else TooSlow()
+            headers = None if isinstance(error, Invalid) else {"Connection": "close"}
+            refused = answer(refusal.status, refusal.code, refusal.message, refusal.details, headers)
+            await refused(scope, receive, send_with_headers)
+            return
+        whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
             return whole.pop() if whole else await receive()
 
         await self.app(scope, replay, send_with_headers)
+
+    async def _whole(self, receive: Receive) -> bytes | None:
+        """The body; None when the client left before its end."""
+        parts, size, more = list[bytes](), 0, True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return None
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            more = message.get("more_body", False)
+            if size > self.limit:
+                raise PayloadTooLarge(f"At most {self.limit} bytes are taken here.", limit=self.limit)
+        return b"".join(parts)
+
+
+class TooSlow(OmniForgeError):
+    """A body that does not come to its end."""
+
+    status = 408
+    code = "too_slow"
+
+    def __init__(self) -> None:
+        super().__init__("The request did not arrive completely; send it again.")
+
+
+def check_text(scope: Scope, body: bytes) -> None:
+    """`Invalid` for an address or a JSON body that could be read but not kept, wherever it would go.
+
+    What is no JSON at all is left to whoever wants to read it.
+    """
+    if b"%00" in scope["query_string"] or "\0" in scope["path"]:
+        raise Invalid("The address holds a NUL character.", path=scope["path"][:200])
+    if not any(name == b"content-type" and b"json" in value.lower() for name, value in scope["headers"]):
+        return
+    try:
+        plainjson.parse(body)
+    except plainjson.NotPlain as flaw:
+        field = {"field": dotted(flaw.location), "value": None, "rule": str(flaw)}
+        raise Invalid(f"{field['field'] or 'The body'}: {flaw}.", fields=[field]) from None
+    except json.JSONDecodeError:
+        pass

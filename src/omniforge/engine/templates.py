@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -12,6 +12,9 @@ from omniforge.core.errors import Fatal
 
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _TEMPLATE = re.compile(r"\$\{([^{}]{1,500})\}")
+_LOOP = re.compile(r"\b(?:all|exists\w*|filter|map|transform\w*|sortBy)\b")
+MAX_WORK = 10_000_000
+"""Comparisons a condition may need: about a second."""
 _STEP_IN_CONDITION = re.compile(r"""\bsteps\s*(?:\[\s*(?:"([^"]*)"|'([^']*)')\s*\]|\.\s*([A-Za-z_]\w*))""")
 
 
@@ -94,9 +97,10 @@ def condition_references(condition: str) -> set[str]:
 
 def is_true(condition: str, run_input: Mapping[str, Any], steps: Mapping[str, Mapping[str, Any]]) -> bool:
     """Value of a condition. What is no plain true or false, or cannot be computed, fails: never "true"."""
+    _check_work(condition, [run_input, steps])
     try:
         value = _compiled(condition).execute({"input": dict(run_input), "steps": dict(steps)})
-    except (ValueError, RuntimeError, KeyError, TypeError) as error:
+    except (ValueError, RuntimeError, LookupError, TypeError, ArithmeticError) as error:
         raise Fatal(
             f"The condition {condition!r} could not be evaluated: {error}", code="condition_failed"
         ) from error
@@ -105,3 +109,32 @@ def is_true(condition: str, run_input: Mapping[str, Any], steps: Mapping[str, Ma
             f"The condition {condition!r} gave {value!r} instead of true or false", code="condition_failed"
         )
     return value
+
+
+def _check_work(condition: str, seen: Sequence[Any]) -> None:
+    """Refuse what could take minutes: nothing can stop an evaluation, and everybody waits for it.
+
+    An upper bound: every `all`, `map` … may stand inside the others, every comparison look at a whole list.
+    """
+    loops = len(_LOOP.findall(condition))
+    if loops == 0:
+        return
+    longest = (_longest(seen) + condition.count(",") + 1) * (condition.count("+") + 1)
+    if longest ** (loops + 1) > MAX_WORK:
+        raise Fatal(
+            f"The condition {condition!r} would take too long: it goes through long lists again and again.",
+            code="condition_failed",
+        )
+
+
+def _longest(value: Any) -> int:
+    """Length of the longest list or object in a JSON value; long texts count a little."""
+    longest, rest = 0, [value]
+    while rest:
+        part = rest.pop()
+        if isinstance(part, str):
+            longest = max(longest, len(part) // 64)
+        elif isinstance(part, Mapping | list | tuple):
+            longest = max(longest, len(cast("list[Any]", part)))
+            rest += cast("Mapping[str, Any]", part).values() if isinstance(part, Mapping) else part
+    return longest

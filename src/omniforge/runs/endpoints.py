@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from omniforge.core.paging import Paging
+from omniforge.core.paging import LARGEST, Paging
 from omniforge.engine.events import EventRow
 from omniforge.runs.schemas import EventJson, RunJson, RunList, StepAnswer
 from omniforge.runs.service import RunService, run_json
@@ -23,7 +23,7 @@ def runs_of(request: Request) -> RunService:
 
 
 Runs = Annotated[RunService, Depends(runs_of)]
-After = Annotated[int, Query(ge=0, description="Only events with a larger seq.")]
+After = Annotated[int, Query(ge=0, le=LARGEST, description="Only events with a larger seq.")]
 LastEventId = Annotated[str | None, Header(description="What a browser sends when it reconnects.")]
 
 
@@ -87,7 +87,7 @@ async def follow_events(
 def resume_after(after: int, last_event_id: str | None) -> int:
     """Where a stream goes on: the larger of `after` and Last-Event-ID, garbage in the header ignored."""
     known = last_event_id is not None and last_event_id.isascii() and last_event_id.isdecimal()
-    return max(after, int(last_event_id[:18]) if known and last_event_id else 0)
+    return max(after, min(int(last_event_id[:18]), LARGEST) if known and last_event_id else 0)
 
 
 def sent(row: EventRow) -> ServerSentEvent:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from omniforge.core.actor import Role
 
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
 _Permission = Annotated[str, StringConstraints(min_length=3, max_length=60)]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a moment between the years 1 and 9999, in UTC too") from None
+
+
+_Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class UserView(BaseModel):
@@ -63,7 +74,7 @@ class KeyRequest(BaseModel):
         max_length=100,
         description="`area:verb`, or `area:*`; at every use at most what its creator has.",
     )
-    expires_at: AwareDatetime | None = None
+    expires_at: _Moment | None = None
 
 
 class KeyView(BaseModel):
