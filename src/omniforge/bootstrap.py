@@ -79,7 +79,9 @@ class Installation:
             engine = EmbeddedEngine(db, handlers, clock, settings.home, slots=settings.max_active_steps)
             sandbox = open_provider(settings.sandbox_provider, bwrap=settings.bubblewrap)
             handlers |= {
-                "skill": SkillStep(db, skills, sandbox, tool_box(settings, integrations), engine.artifacts),
+                "skill": SkillStep(
+                    db, skills, sandbox, tool_box(settings, integrations), engine.artifacts, engine.events
+                ),
                 "command": CommandStep(sandbox),
                 "approval": ask_for_approval,
             }

@@ -13,6 +13,7 @@ from omniforge.core.errors import Invalid
 from omniforge.integrations.catalog.notion import filters, shapes
 from omniforge.integrations.catalog.notion.blocks import blocks_of, markdown
 from omniforge.integrations.catalog.notion.client import object_id
+from omniforge.integrations.rest import parse_object
 
 TYPES = [*shapes.READ_ONLY, *filters.OPS, "unheard_of"]
 JSON = st.recursive(
@@ -162,3 +163,9 @@ def test_conditions_are_joined_and_take_the_fields_own_type():
     }
     assert filters.joined([]) is None
     assert filters.joined(made[:1]) == made[0]
+
+
+def test_half_a_surrogate_pair_in_an_answer_becomes_text_that_can_be_stored() -> None:
+    body = b'{"name": "x\\ud800y", "smile": "\\ud83d\\ude00", "written": "\\\\ud800"}'
+    parsed = parse_object(body, "Notion")
+    assert parsed == {"name": "x?y", "smile": "\U0001f600", "written": "\\ud800"}

@@ -241,6 +241,8 @@ def parse_object(body: bytes, title: str) -> Json:
     """The JSON object of an answer; anything else is an answer that cannot be read."""
     try:
         parsed: Any = json.loads(body)
+        if b"\\ud" in body.lower():  # a half of a surrogate pair can be sent, but not stored
+            parsed = json.loads(json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,15 +12,16 @@ from omniforge.engine.executor import StepCall
 from omniforge.integrations.errors import ConnectionExpired, ConnectionMissing
 from omniforge.integrations.manifest import Access
 from omniforge.runs.service import Mode
+from omniforge.runtime import effects
+from omniforge.runtime.effects import EffectHistory, OutcomeUnknown
 from omniforge.runtime.memory import SkillMemory
 from omniforge.runtime.tools.policy import EffectLock, EffectNotApproved, ToolPolicy
-from omniforge.runtime.tools.protocol import CallScope, Json, Target, Tool
+from omniforge.runtime.tools.protocol import CallScope, Json, Tool
 from omniforge.sandboxes import Bridge
 
 MAX_CALLS = 1_000
 MAX_LOG_EVENTS = 200
 MAX_TEXT = 2_000
-MAX_CONTENT = 8_000
 
 
 @dataclass(slots=True)
@@ -35,7 +35,9 @@ class SkillBridge:
     lock: EffectLock
     scope: CallScope
     memory: SkillMemory
+    history: EffectHistory = field(default_factory=EffectHistory)
     effects: int = 0
+    effects_tried: int = 0
     trouble: OmniForgeError | None = None
     calls: int = 0
     logged: int = 0
@@ -94,32 +96,37 @@ class SkillBridge:
     async def _effect(self, tool: Tool, args: Json) -> Json:
         target = tool.target(args, self.scope)
         held = self.scope.mode is not Mode.LIVE
-        if not held:
-            self.lock.pass_through(tool.name, target)
-        told = self._told(tool, args, target, held)
+        self.effects_tried += 1
+        told = effects.told(
+            tool, args, target, number=self.effects_tried, key=self.call.idempotency_key, held=held
+        )
+        told["attempt"] = self.call.attempt
         if held:
             result = await tool.hold(args, self.scope)
+            await self.call.emit(effects.RECORDED, told)
         else:
-            await self.call.emit("effect.intended", told)
-            result = await tool.call(args, self.scope)
+            ticket = self.lock.pass_through(tool.name, target)
+            result = self.history.take(tool, args)
+            if result is None:
+                result = await self._do_effect(tool, args, told, ticket)
         self.effects += 1
-        await self.call.emit("effect.recorded", told)
         return result
 
-    def _told(self, tool: Tool, args: Json, target: Target | None, held: bool) -> Json:
-        content = repr(args) if len(repr(args)) <= MAX_CONTENT else repr(args)[:MAX_CONTENT] + "…"
-        number = self.effects + 1
-        return {
-            "n": number,
-            "key": f"{self.call.idempotency_key}/{number}",
-            "tool": tool.name,
-            "access": tool.access.value,
-            "destination": target.shown() if target else None,
-            "summary": tool.summary(args)[:MAX_TEXT],
-            "content": args if len(repr(args)) <= MAX_CONTENT else content,
-            "content_digest": hashlib.sha256(repr(sorted(args.items())).encode()).hexdigest(),
-            "held": held,
-        }
+    async def _do_effect(self, tool: Tool, args: Json, told: Json, ticket: int) -> Json:
+        """Told before and after: a crash in between leaves a question to a person, not a second effect."""
+        await self.call.emit(effects.INTENDED, told)
+        try:
+            result = await tool.call(args, self.scope)
+        except OmniForgeError as error:
+            unknown = bool(error.details.get("outcome_unknown"))
+            await self.call.emit(effects.FAILED, {**told, "code": error.code, "outcome_unknown": unknown})
+            if unknown:
+                self.history.doubt(told)
+            else:
+                self.lock.give_back(ticket)
+            raise
+        await self.call.emit(effects.RECORDED, {**told, "result": effects.kept_result(result)})
+        return result
 
     async def _log(self, type_: str, payload: Json, request: dict[str, Any]) -> None:
         self.logged += 1
@@ -143,7 +150,13 @@ class SkillBridge:
 
 def _matters(error: OmniForgeError) -> bool:
     return isinstance(
-        error, EffectNotApproved | ConnectionMissing | ConnectionExpired | ProviderError | Retryable
+        error,
+        EffectNotApproved
+        | OutcomeUnknown
+        | ConnectionMissing
+        | ConnectionExpired
+        | ProviderError
+        | Retryable,
     )
 
 

@@ -13,11 +13,14 @@ from zoneinfo import ZoneInfo
 from omniforge.core.errors import Fatal, ProviderError, Retryable, StepFailed
 from omniforge.db import Database
 from omniforge.engine.artifacts import ArtifactStore
+from omniforge.engine.events import EventLog
 from omniforge.engine.executor import StepCall
 from omniforge.engine.state import Signal, StepResult, Waiting
 from omniforge.integrations.errors import ConnectionExpired, ConnectionMissing
 from omniforge.runs.service import Mode
+from omniforge.runtime import effects
 from omniforge.runtime.bridge import SkillBridge
+from omniforge.runtime.effects import EffectHistory, OutcomeUnknown
 from omniforge.runtime.memory import SkillMemory
 from omniforge.runtime.tools.policy import DEFAULT_GRANT, EffectLock, EffectNotApproved, ToolPolicy
 from omniforge.runtime.tools.protocol import CallScope, Json, Tool
@@ -45,6 +48,7 @@ class SkillStep:
     sandbox: SandboxProvider
     tools: Mapping[str, Tool]
     artifacts: ArtifactStore
+    events: EventLog
 
     async def __call__(self, call: StepCall) -> StepResult | Waiting:
         args: Json = dict(call.step.args)
@@ -61,6 +65,8 @@ class SkillStep:
             workspace.mkdir()
             write_files(folder, files)
             bridge = self._bridge(call, args, files["SKILL.md"], workspace)
+            if call.attempt > 1:
+                bridge.history = await self._history(call)
             request = SandboxRequest(
                 argv=entry_argv(script.removeprefix("scripts/")),
                 stdin=_request(call, args, bridge),
@@ -96,13 +102,19 @@ class SkillStep:
             memory=SkillMemory(self.db, run.tenant_id, run.subject, scratch=mode is not Mode.LIVE),
         )
 
+    async def _history(self, call: StepCall) -> EffectHistory:
+        rows = await self.events.read(
+            call.run.tenant_id, run_id=call.run.id, types=effects.TYPES, limit=100_000
+        )
+        return EffectHistory.read(rows, call.step.key)
+
     async def _result(self, call: StepCall, bridge: SkillBridge, done: SandboxResult) -> StepResult | Waiting:
         trouble = bridge.trouble
         if isinstance(trouble, ConnectionMissing | ConnectionExpired):
             return Waiting(
                 "connection", {"code": trouble.code, "message": trouble.message, **trouble.details}
             )
-        if isinstance(trouble, EffectNotApproved):
+        if isinstance(trouble, EffectNotApproved | OutcomeUnknown):
             raise trouble
         if done.killed_by is KilledBy.WALL:
             raise Retryable("The script took too long, so it was stopped.", code="step_timeout")

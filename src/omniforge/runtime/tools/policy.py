@@ -72,14 +72,18 @@ class EffectLock:
     manifest: Sequence[Mapping[str, Any]]
     used: dict[int, int] = field(default_factory=dict[int, int])
 
-    def pass_through(self, tool: str, target: Target | None) -> None:
-        """Count the effect, or raise `EffectNotApproved` before anything leaves the process."""
+    def give_back(self, ticket: int) -> None:
+        """The effect let through under this ticket is known not to have happened."""
+        self.used[ticket] -= 1
+
+    def pass_through(self, tool: str, target: Target | None) -> int:
+        """Count the effect and return its ticket, or raise before anything leaves the process."""
         for index, entry in enumerate(self.manifest):
             if entry.get("tool") != tool or not _is_same(entry.get("destination") or {}, target):
                 continue
             if self.used.get(index, 0) < int(entry.get("cap", 1)):
                 self.used[index] = self.used.get(index, 0) + 1
-                return
+                return index
         where = target.name if target else "an unnamed place"
         places: list[Mapping[str, Any]] = [entry.get("destination") or {} for entry in self.manifest]
         approved = [str(place.get("name")) for place in places]
