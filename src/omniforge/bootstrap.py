@@ -18,8 +18,8 @@ from omniforge.core.config import Settings
 from omniforge.core.crypto import MasterKeys
 from omniforge.db import Database
 from omniforge.db.migrate import upgrade
+from omniforge.engine.active import Handler
 from omniforge.engine.embedded import EmbeddedEngine
-from omniforge.engine.executor import Handler
 from omniforge.integrations.service import IntegrationService
 from omniforge.integrations.signin import ConnectionArrived
 from omniforge.runs.service import RunService

@@ -19,8 +19,8 @@ from omniforge.core.config import Settings
 from omniforge.core.crypto import MasterKeys
 from omniforge.core.errors import NotFound
 from omniforge.db import Database
+from omniforge.engine.active import StepCall
 from omniforge.engine.embedded import EmbeddedEngine
-from omniforge.engine.executor import StepCall
 from omniforge.engine.state import StepResult, Waiting
 from omniforge.integrations.schemas import Connection, ConnectionKind, ConnectionStatus
 from omniforge.runs.service import RunService

@@ -16,7 +16,7 @@ from tests.agents.conftest import House, references, saying
 from omniforge.agents.endpoints import router
 from omniforge.core.actor import Actor, Role
 from omniforge.core.errors import OmniForgeError
-from omniforge.engine.executor import StepCall
+from omniforge.engine.active import StepCall
 from omniforge.engine.state import StepResult
 from omniforge.tenants.endpoints import current_actor
 from omniforge.tenants.roles import permissions_of

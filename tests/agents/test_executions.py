@@ -11,7 +11,7 @@ from tests.agents.conftest import House, failing, posting, saying
 from omniforge.core.actor import Actor
 from omniforge.core.errors import Fatal, NeedsHuman, NotFound, Retryable
 from omniforge.core.paging import Paging
-from omniforge.engine.executor import StepCall
+from omniforge.engine.active import StepCall
 from omniforge.engine.plan import Plan, Step
 from omniforge.engine.state import Signal, StepResult, Waiting
 from omniforge.runs.service import StartRequest

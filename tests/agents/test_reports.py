@@ -13,7 +13,7 @@ from omniforge.agents.trials import TestUnderWay
 from omniforge.core.actor import Actor
 from omniforge.core.errors import Fatal
 from omniforge.core.paging import Paging
-from omniforge.engine.executor import StepCall
+from omniforge.engine.active import StepCall
 from omniforge.engine.state import Signal, StepResult, Waiting
 
 

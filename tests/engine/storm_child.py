@@ -10,8 +10,8 @@ from pathlib import Path
 from omniforge.core.actor import Actor, Role
 from omniforge.core.clock import SystemClock
 from omniforge.db import Database
+from omniforge.engine.active import StepCall
 from omniforge.engine.embedded import EmbeddedEngine
-from omniforge.engine.executor import StepCall
 from omniforge.engine.plan import Plan, Step
 from omniforge.engine.state import StepResult
 from omniforge.runs.service import RunService, StartRequest

@@ -13,8 +13,8 @@ from omniforge.core.actor import Actor
 from omniforge.core.clock import SystemClock
 from omniforge.core.errors import Conflict, Fatal, Invalid, NeedsHuman, NotFound, Retryable, Unavailable
 from omniforge.db import Database
+from omniforge.engine.active import StepCall
 from omniforge.engine.embedded import EmbeddedEngine
-from omniforge.engine.executor import StepCall
 from omniforge.engine.plan import OnError, Plan, Retry, Step
 from omniforge.engine.state import Signal, StepResult, Waiting
 from omniforge.runs.service import RunService, RunView, StartRequest, run_json

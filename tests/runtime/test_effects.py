@@ -15,8 +15,8 @@ from omniforge.core.actor import Actor
 from omniforge.core.clock import SystemClock
 from omniforge.core.errors import OmniForgeError, Retryable
 from omniforge.db import Database
+from omniforge.engine.active import StepCall
 from omniforge.engine.embedded import EmbeddedEngine
-from omniforge.engine.executor import StepCall
 from omniforge.engine.plan import Plan, Retry, Step
 from omniforge.engine.state import StepResult
 from omniforge.integrations.errors import ServiceDown

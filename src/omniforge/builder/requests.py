@@ -193,7 +193,7 @@ class Doer:
 
     async def _list(self, actor: Actor, integration: str, connection_id: str | None, sample: bool) -> Outcome:
         if connection_id is None or sample:
-            found = await self.integrations.sample_resources(integration)
+            found = await self.integrations.samples.list_resources(integration)
         else:
             found = await self.integrations.list_resources(actor, connection_id)
         return exchange.ResourcesListed(tuple(_resource(item) for item in found))
@@ -209,7 +209,7 @@ class Doer:
         described: list[Resource] = []
         for resource_id in ids:
             if connection_id is None or sample:
-                found = await self.integrations.describe_sample(integration, resource_id)
+                found = await self.integrations.samples.describe_resource(integration, resource_id)
             else:
                 found = await self.integrations.describe_resource(actor, connection_id, resource_id)
             described.append(_resource(found))

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from omniforge.core.clock import Clock
 from omniforge.db import Database
+from omniforge.engine.active import Handler
 from omniforge.engine.admission import Admission
 from omniforge.engine.artifacts import ArtifactStore
 from omniforge.engine.events import EventLog
-from omniforge.engine.executor import Executor, Handler
+from omniforge.engine.executor import Executor
 from omniforge.engine.journal import SqliteJournal
 from omniforge.engine.store import RunStore
 from omniforge.engine.worker import Worker

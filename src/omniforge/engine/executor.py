@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from omniforge.core.clock import Clock, rfc3339
 from omniforge.core.errors import Fatal, OmniForgeError
 from omniforge.engine import templates
+from omniforge.engine.active import ActiveRun, Fenced, Handler, StepCall
 from omniforge.engine.admission import Admission
 from omniforge.engine.events import Event
 from omniforge.engine.journal import SqliteJournal
-from omniforge.engine.plan import OnError, Plan, Step
+from omniforge.engine.plan import OnError, Step
 from omniforge.engine.recovery.policy import Failure, classify, timed_out
 from omniforge.engine.recovery.retry import Again, retry
 from omniforge.engine.state import (
-    RunProgress,
     RunStatus,
     Signal,
     StepResult,
@@ -28,57 +27,12 @@ from omniforge.engine.state import (
     Waiting,
     final_status,
 )
-from omniforge.engine.store import Change, RunRecord, StepRecord
+from omniforge.engine.store import Change, StepRecord
 
 log = logging.getLogger(__name__)
 
 MAX_OUTPUT = 1_048_576
 ENGINE = "system:engine"
-
-
-@dataclass(frozen=True, slots=True)
-class StepCall:
-    """What a handler is given. `idempotency_key` stays the same over all attempts of the step."""
-
-    run: RunRecord
-    step: Step
-    attempt: int
-    inputs: dict[str, Any]
-    outputs: Mapping[str, Mapping[str, Any]]
-    emit: Callable[[str, dict[str, Any]], Awaitable[None]]
-    """Write an event of this step, e.g. `emit("step.progressed", {...})`; durable when it returns."""
-
-    @property
-    def idempotency_key(self) -> str:
-        return f"{self.run.id}/{self.step.key}"
-
-
-Handler = Callable[[StepCall], Awaitable[StepResult | Waiting]]
-
-
-@dataclass(slots=True)
-class ActiveRun:
-    """A run that this process drives."""
-
-    record: RunRecord
-    plan: Plan
-    progress: RunProgress
-    status: RunStatus
-    started: dict[str, str] = field(default_factory=dict[str, str])
-    tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict[str, asyncio.Task[None]])
-    failure: tuple[str, Failure] | None = None
-    stopped: str | None = None
-    cancelled_by: str | None = None
-    problem: BaseException | None = None
-    slots: set[str] = field(default_factory=set[str])
-    answers: list[tuple[str, StepResult | None]] = field(default_factory=list[tuple[str, StepResult | None]])
-    """Answers to waiting steps: durable already, not yet acted upon."""
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def ending(self) -> bool:
-        """Whether nothing more may start."""
-        return self.failure is not None or self.stopped is not None or self.cancelled_by is not None
 
 
 class Executor:
@@ -388,13 +342,6 @@ class Executor:
     def _event(self, run: ActiveRun, type_: str, key: str | None, payload: dict[str, Any]) -> Event:
         entity = f"run:{run.record.id}" if key is None else f"step:{run.record.id}/{key}"
         return Event(type_, entity, self.clock.now(), ENGINE, payload, run.record.id)
-
-
-class Fenced(OmniForgeError):
-    """A late writer was refused: the run moved on without it."""
-
-    status = 409
-    code = "fenced"
 
 
 def _checked(result: Any) -> StepResult | Waiting:

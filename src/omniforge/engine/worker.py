@@ -11,8 +11,9 @@ from filelock import FileLock, Timeout
 
 from omniforge.core.clock import Clock, rfc3339
 from omniforge.core.errors import Conflict, NotFound, Unavailable
+from omniforge.engine.active import ActiveRun, Fenced
 from omniforge.engine.events import Event
-from omniforge.engine.executor import ActiveRun, Executor, Fenced
+from omniforge.engine.executor import Executor
 from omniforge.engine.journal import SqliteJournal
 from omniforge.engine.plan import Plan
 from omniforge.engine.state import RunProgress, RunStatus, StepResult, StepStatus

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -20,7 +20,7 @@ from omniforge.integrations import oauth, store
 from omniforge.integrations.errors import ConnectionExpired
 from omniforge.integrations.manifest import Integration, Json, load_catalog, tool_of
 from omniforge.integrations.rest import Patience, RestClient
-from omniforge.integrations.samples import SampleFault, sample_client
+from omniforge.integrations.samples import Samples
 from omniforge.integrations.schemas import (
     Connection,
     ConnectionKind,
@@ -83,6 +83,7 @@ class IntegrationService:
         self.on_declined: list[Callable[[SignInDeclined], Awaitable[None]]] = []
         self.on_disconnected: list[Callable[[str, str], Awaitable[None]]] = []
         self.dependants: list[Callable[[str, str], Awaitable[Sequence[Json]]]] = []
+        self.samples = Samples(self.catalog, clock)
         self._secrets = secrets
         self._http = httpx.AsyncClient(transport=transport, follow_redirects=False)
         self._rate, self._patience = rate, patience or Patience()
@@ -291,44 +292,6 @@ class IntegrationService:
         if row.integration_id != integration.id:
             raise Invalid(f"{tool_name} needs a connection to {integration.title}.", code="wrong_connection")
         return await self._use(integration, row, tool_name, args)
-
-    async def sample_call(
-        self,
-        tool_name: str,
-        args: Mapping[str, Any],
-        *,
-        now: datetime | None = None,
-        resources: Sequence[Mapping[str, Any]] = (),
-        empty: bool = False,
-        fault: SampleFault | None = None,
-    ) -> Json:
-        """The same tool on sample data, without a network, a credential or a connection.
-
-        `now` is what sample times are relative to; `resources` (`{id, name, fields}`) gives the samples the
-        shape of databases known from a connection; `fault` makes every request end that way.
-        """
-        integration, tool = tool_of(self.catalog, tool_name)
-        moment = now or self.clock.now()
-        async with sample_client(
-            integration, moment, resources=resources, empty=empty, fault=fault
-        ) as client:
-            return await tool.call(client, args)
-
-    async def sample_resources(self, integration_id: str) -> list[Resource]:
-        """What could be picked, from the sample data; for building without a connection."""
-        wanted = known(self.catalog, integration_id).resource_kind(None)
-        found = await self.sample_call(wanted.list_tool, {})
-        return [view_of_resource(wanted, item) for item in found.get(wanted.list_key, [])]
-
-    async def describe_sample(self, integration_id: str, resource_id: str) -> Resource:
-        """One resource of the sample data with its fields."""
-        integration = known(self.catalog, integration_id)
-        wanted = integration.resource_kind(None)
-        if wanted.describe_tool is None:
-            raise Invalid(f"{integration.title} does not describe {wanted.title}.", code="not_supported")
-        return view_of_resource(
-            wanted, await self.sample_call(wanted.describe_tool, {wanted.id_argument: resource_id})
-        )
 
     async def _use(
         self, integration: Integration, row: ConnectionRow, tool_name: str, args: Mapping[str, Any]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from omniforge.core.errors import Invalid, OmniForgeError, ProviderError, Retryable
-from omniforge.engine.executor import StepCall
+from omniforge.engine.active import StepCall
 from omniforge.integrations.errors import ConnectionExpired, ConnectionMissing
 from omniforge.integrations.manifest import Access
 from omniforge.runs.service import Mode

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omniforge.engine.executor import StepCall
+from omniforge.engine.active import StepCall
 from omniforge.engine.state import Waiting
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from omniforge.core.errors import Fatal, Retryable
-from omniforge.engine.executor import StepCall
+from omniforge.engine.active import StepCall
 from omniforge.engine.state import StepResult
 from omniforge.sandboxes import Limits, SandboxProvider, SandboxRequest
 

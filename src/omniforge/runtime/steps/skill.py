@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 from omniforge.core.errors import Fatal, ProviderError, Retryable, StepFailed
 from omniforge.db import Database
+from omniforge.engine.active import StepCall
 from omniforge.engine.artifacts import ArtifactStore
 from omniforge.engine.events import EventLog
-from omniforge.engine.executor import StepCall
 from omniforge.engine.state import Signal, StepResult, Waiting
 from omniforge.integrations.errors import ConnectionExpired, ConnectionMissing
 from omniforge.runs.service import Mode

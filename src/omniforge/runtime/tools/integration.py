@@ -68,7 +68,7 @@ class ConnectedTool:
         return await self._sample(args, scope)
 
     async def _sample(self, args: Json, scope: CallScope) -> Json:
-        return await self.service.sample_call(
+        return await self.service.samples.call(
             self.name, args, now=scope.logical_time, resources=scope.resources
         )
 
