@@ -155,6 +155,24 @@ async def test_a_failure_after_an_effect_lists_what_was_done(house: House, actor
     assert execution.error["message"].endswith("Done before that: posts to #team.")
 
 
+async def test_an_effect_whose_outcome_nobody_saw_is_told_as_such(house: House, actor: Actor) -> None:
+    made = await house.active(actor)
+
+    async def lose_the_answer(call: StepCall) -> StepResult:
+        effect = {"key": f"{call.idempotency_key}/1", "attempt": 1, "summary": "posts to #team"}
+        await call.emit("effect.intended", effect)
+        await call.emit("effect.failed", {**effect, "outcome_unknown": True})
+        raise Fatal("The service isn't answering.", code="service_down")
+
+    house.script["weekly-report"] = lose_the_answer
+    execution = await house.finish(actor, made.id)
+    assert [(effect["summary"], effect["outcome"]) for effect in execution.effects] == [
+        ("posts to #team", "unknown")
+    ]
+    assert execution.error is not None
+    assert execution.error["message"].endswith("Nobody saw whether this happened: posts to #team.")
+
+
 async def test_a_repeated_attempt_does_not_count_its_effect_twice(house: House, actor: Actor) -> None:
     await house.shelve(actor, "post")
     skills = refs(("post", {"error_strategy": "retry", "max_retries": 1}))

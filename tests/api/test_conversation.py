@@ -109,3 +109,24 @@ async def test_a_start_with_a_message_brings_its_reply(client: httpx.AsyncClient
     assert session["phase"] == "discovery"
     assert "Notion" in session["reply"]["text"]
     assert set(session["reply"]) == {"text", "phase", "actions", "oauth_url", "data"}
+
+
+async def test_a_stranger_neither_sees_nor_disturbs_a_turn_in_progress(tmp_path: Path, watch: Watch) -> None:
+    async with Installation.open(Settings(home=tmp_path / "home"), watch) as house:
+        transport = httpx.ASGITransport(create_app(house), raise_app_exceptions=False)
+        await house.tenants.create_tenant("other", "Other")
+        user_id = await house.tenants.create_user("other", "Stranger", Role.OWNER)
+        tokens = await house.tenants.issue_tokens("other", user_id)
+        bearer = {"Authorization": f"Bearer {tokens.access_token}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8700") as local:
+            session = await started(local)
+            path = f"/api/v1/conversation/{session['session_id']}/message"
+            said = {"message": "a weekly report from Notion"}
+
+            async def strange() -> list[int]:
+                asked = [await local.post(path, json=said, headers=bearer) for _ in range(4)]
+                return [answer.status_code for answer in asked]
+
+            mine, theirs = await asyncio.gather(local.post(path, json=said), strange())
+    assert mine.status_code == 200
+    assert theirs == [404] * 4

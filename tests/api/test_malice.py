@@ -218,3 +218,10 @@ async def test_a_body_that_never_ends_is_given_up() -> None:
     await Intake(unreachable, limit=10)(scope, receive, send)
     assert said[0]["status"] == 408
     assert json.loads(said[1]["body"])["error"] == "too_slow"
+
+
+@pytest.mark.parametrize("key", ["ntn_" + "x" * 5000, "ntn_with\ttab", ""])
+async def test_a_pasted_key_is_never_told_back(application: Any, key: str) -> None:
+    answer = await application.local.post("/api/v1/connections", json={"integration": "notion", "key": key})
+    assert answer.status_code == 422
+    assert "ntn_" not in answer.text

@@ -193,6 +193,9 @@ async def test_where_people_sign_in_an_unbound_link_is_finished_by_its_own_calle
 async def test_a_pasted_key_is_tried_before_it_is_stored(service, actor, notion, viewer):
     with pytest.raises(Invalid) as refusal:
         await service.add_key_connection(actor, "notion", "ntn_wrong")
+    with pytest.raises(Invalid, match="does not look like") as refused:
+        await service.add_key_connection(actor, "notion", "ntn_" + "x" * 5000)
+    assert "ntn_" not in str(refused.value.details)
     assert refusal.value.code == "key_refused"
     assert "ntn_wrong" not in str(refusal.value.details)
     with pytest.raises(Forbidden):

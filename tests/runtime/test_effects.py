@@ -83,6 +83,8 @@ class House:
     where: str = "#team"
     cap: int = 5
     answers: list[Any] = field(default_factory=list)
+    later: list[str] | None = None
+    bridge: SkillBridge | None = None
 
     async def step(self, call: StepCall) -> StepResult:
         entry = {
@@ -102,9 +104,9 @@ class House:
         )
         if call.attempt > 1:  # as the skill step does
             rows = await self.engine.events.read("default", run_id=call.run.id, types=effects.TYPES)
-            bridge.history = EffectHistory.read(rows, "post")
-        ask = bridge.serve()
-        for text in self.texts:
+            bridge.take_up(EffectHistory.read(rows, "post"))
+        self.bridge, ask = bridge, bridge.serve()
+        for text in self.later if self.later and call.attempt > 1 else self.texts:
             request = {"op": "tool", "tool": "board.post", "args": {"where": self.where, "text": text}}
             self.answers.append((await ask(request))["result"])
         if self.failures:
@@ -202,9 +204,28 @@ async def test_what_was_not_approved_is_not_posted_however_often_it_is_tried(
 
 async def test_a_cap_counts_over_all_attempts(house: House, actor: Actor) -> None:
     house.cap, house.failures = 1, 1
+    house.texts, house.later = ["one"], ["something else"]
     view = await house.run(actor)
     assert run_json(view)["error"]["code"] == EffectNotApproved.code
     assert house.board.notes == ["one"]
+
+
+async def test_what_an_earlier_attempt_did_is_told_again_within_the_cap(house: House, actor: Actor) -> None:
+    house.cap, house.failures, house.texts = 1, 2, ["one"]
+    assert (await house.run(actor)).run.status == "completed"
+    assert (house.board.notes, house.answers) == (["one"], [{"id": 1}] * 3)
+
+
+async def test_a_script_cannot_hide_a_refused_effect_behind_a_later_error(house: House, actor: Actor) -> None:
+    house.where = "#general"
+    await house.run(actor)
+    assert house.bridge is not None
+    house.board.before.append(ServiceDown("down", retryable=True))
+    with pytest.raises(ServiceDown):
+        await house.bridge.serve()(
+            {"op": "tool", "tool": "board.post", "args": {"where": "#team", "text": "x"}}
+        )
+    assert isinstance(house.bridge.trouble, EffectNotApproved)
 
 
 async def test_a_preview_holds_everything_back_and_tells_what_it_would_have_done(

@@ -86,19 +86,16 @@ class Executions:
         return read(view)
 
     async def effects(self, tenant_id: str, reading: Reading, *, with_content: bool) -> list[Json]:
-        payloads: list[Json] = []
+        """What happened, and what may have: an effect without an outcome has `outcome: "unknown"`."""
+        told: list[tuple[str, Json]] = []
         after = 0
         while True:
             rows = await self.runs.engine.events.read(
-                tenant_id,
-                run_id=reading.run["id"],
-                after=after,
-                types=["effect.recorded"],
-                limit=_PAGE,
+                tenant_id, run_id=reading.run["id"], after=after, types=readings.EFFECT_TYPES, limit=_PAGE
             )
-            payloads += [json.loads(row.payload) for row in rows]
+            told += [(row.type, json.loads(row.payload)) for row in rows]
             if len(rows) < _PAGE:
-                return readings.effects_of(payloads, with_content=with_content)
+                return readings.effects_of(told, with_content=with_content)
             after = rows[-1].seq
 
     async def _rows(self, actor: Actor, execution_id: str, after: int) -> Sequence[EventRow]:

@@ -53,6 +53,7 @@ _EVENT_TYPES = {
 _NEXT_STEPS = {
     "connection_missing": "Connect it, then run this again.",
     "connection_expired": "Reconnect it, then run this again.",
+    "outcome_unknown": "Look there whether it happened, then run this again or leave it.",
     "effect_not_approved": "Test the agent again and approve what it would do, or change it.",
     "model_not_configured": "Set up a language model, or leave this step out.",
     "resource_not_found": "Check whether it was renamed or is no longer shared with us, or pick another.",
@@ -178,10 +179,18 @@ def error_of(reading: Reading, effects: Sequence[Json]) -> Json | None:
 
 
 def _done(effects: Sequence[Json]) -> str:
-    happened = [str(effect["summary"]) for effect in effects if not effect["held"]]
-    if not happened:
-        return "Nothing was changed or sent."
-    return f"Done before that: {'; '.join(happened[:5])}{' and more' if len(happened) > 5 else ''}."
+    happened = [str(effect["summary"]) for effect in effects if effect["outcome"] == "done"]
+    doubtful = [str(effect["summary"]) for effect in effects if effect["outcome"] == "unknown"]
+    said: list[str] = []
+    if happened:
+        said.append(f"Done before that: {_listed(happened)}.")
+    if doubtful:
+        said.append(f"Nobody saw whether this happened: {_listed(doubtful)}.")
+    return " ".join(said) or "Nothing was changed or sent."
+
+
+def _listed(summaries: Sequence[str]) -> str:
+    return f"{'; '.join(summaries[:5])}{' and more' if len(summaries) > 5 else ''}"
 
 
 def waiting_for(reading: Reading) -> list[Json] | None:
@@ -194,31 +203,53 @@ def waiting_for(reading: Reading) -> list[Json] | None:
     return found or None
 
 
-def effects_of(payloads: Iterable[Json], *, with_content: bool) -> list[Json]:
-    """Effects from the payloads of `effect.recorded` events, numbered in order.
+EFFECT_TYPES = ("effect.intended", "effect.recorded", "effect.failed")
 
-    An attempt that repeats an effect under the same key tells it again; it is listed once.
+
+def effects_of(told: Iterable[tuple[str, Json]], *, with_content: bool) -> list[Json]:
+    """Effects from the types and payloads of their events, numbered in the order they came to an outcome.
+
+    An attempt that tells an effect again is listed once. Last come those whose outcome nobody saw: intended,
+    and then neither recorded nor known to have failed.
     """
-    by_key: dict[str, Json] = {}
-    for index, payload in enumerate(payloads):
-        by_key.setdefault(str(payload.get("key", index)), payload)
-    found: list[Json] = []
-    for number, payload in enumerate(by_key.values(), start=1):
-        content = payload.get("content")
-        effect = {
-            "n": number,
-            "step": payload.get("step"),
-            "tool": payload.get("tool"),
-            "access": payload.get("access"),
-            "destination": payload.get("destination"),
-            "summary": payload.get("summary", ""),
-            "content_digest": payload.get("content_digest") or digest(content),
-            "held": bool(payload.get("held")),
-        }
-        if with_content:
-            effect["content"] = content
-        found.append(effect)
-    return found
+    done: dict[tuple[str, Any], tuple[str, Json]] = {}
+    open_: dict[tuple[Any, Any], Json] = {}
+    for index, (type_, payload) in enumerate(told):
+        place = (payload.get("attempt"), payload.get("key"))
+        match type_:
+            case "effect.intended":
+                open_[place] = payload
+            case "effect.recorded":
+                open_.pop(place, None)
+                same = (str(payload.get("key", index)), payload.get("content_digest"))
+                done.setdefault(same, ("held" if payload.get("held") else "done", payload))
+            case _ if not payload.get("outcome_unknown"):
+                open_.pop(place, None)
+            case _:
+                pass
+    unseen = [("unknown", payload) for payload in open_.values()]
+    return [
+        _effect(number, outcome, payload, with_content=with_content)
+        for number, (outcome, payload) in enumerate([*done.values(), *unseen], start=1)
+    ]
+
+
+def _effect(number: int, outcome: str, payload: Json, *, with_content: bool) -> Json:
+    content = payload.get("content")
+    effect = {
+        "n": number,
+        "step": payload.get("step"),
+        "tool": payload.get("tool"),
+        "access": payload.get("access"),
+        "destination": payload.get("destination"),
+        "summary": payload.get("summary", ""),
+        "content_digest": payload.get("content_digest") or digest(content),
+        "held": outcome == "held",
+        "outcome": outcome,
+    }
+    if with_content:
+        effect["content"] = content
+    return effect
 
 
 def inbox_effect(number: int, result: Json) -> Json:
@@ -232,6 +263,7 @@ def inbox_effect(number: int, result: Json) -> Json:
         "summary": "puts the report in your inbox here",
         "content_digest": digest(result["text"]),
         "held": False,
+        "outcome": "done",
         "content": result["text"],
     }
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 
+from omniforge.builder.requests import Binding
 from omniforge.builder.schemas import (
     Completed,
     MessageRequest,
@@ -19,6 +21,7 @@ from omniforge.builder.schemas import (
 )
 from omniforge.builder.service import BuilderService
 from omniforge.core.paging import Paging
+from omniforge.integrations.endpoints import bind_browser
 from omniforge.tenants import CurrentActor
 
 router = APIRouter(prefix="/api/v1/conversation", tags=["conversation"])
@@ -32,9 +35,17 @@ def builder_of(request: Request) -> BuilderService:
 Builder = Annotated[BuilderService, Depends(builder_of)]
 
 
+def binding_of(request: Request, response: Response) -> Binding:
+    """A sign-in that starts in a conversation comes back to the same browser."""
+    return partial(bind_browser, request, response, request.app.state.integrations)
+
+
+Bound = Annotated[Binding, Depends(binding_of)]
+
+
 @router.post("/start", status_code=201)
-async def start(body: StartRequest, actor: CurrentActor, builder: Builder) -> Started:
-    return await builder.start(actor, body)
+async def start(body: StartRequest, actor: CurrentActor, builder: Builder, binding: Bound) -> Started:
+    return await builder.start(actor, body, binding)
 
 
 @router.get("")
@@ -52,8 +63,10 @@ async def get_session(session_id: str, actor: CurrentActor, builder: Builder) ->
 
 
 @router.post("/{session_id}/message")
-async def post_message(session_id: str, body: MessageRequest, actor: CurrentActor, builder: Builder) -> Reply:
-    return await builder.handle_message(actor, session_id, body.message, body.client_message_id)
+async def post_message(
+    session_id: str, body: MessageRequest, actor: CurrentActor, builder: Builder, binding: Bound
+) -> Reply:
+    return await builder.handle_message(actor, session_id, body.message, body.client_message_id, binding)
 
 
 @router.post("/{session_id}/oauth-complete")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,14 @@ FAULTS_OF_A_SCRIPT = frozenset(
 WORKS = frozenset({ConnectionStatus.HEALTHY, ConnectionStatus.EXPIRING})
 
 
+Binding = Callable[[str], str | None]
+"""Binds a sign-in at an integration to the browser that asks: the value it was given, None without one."""
+
+
+def unbound(integration: str) -> None:
+    """For callers that are no browser."""
+
+
 @dataclass(frozen=True, slots=True)
 class Doer:
     """The hands of the conversation."""
@@ -38,17 +47,21 @@ class Doer:
     agents: AgentService
     integrations: IntegrationService
 
-    async def do(self, actor: Actor, session_id: str, request: Request) -> Outcome:
+    async def do(
+        self, actor: Actor, session_id: str, request: Request, binding: Binding = unbound
+    ) -> Outcome:
         """The observed outcome; what our own errors say becomes `Failed`."""
         try:
-            return await self._do(actor, session_id, request)
+            return await self._do(actor, session_id, request, binding)
         except OmniForgeError as error:
             return exchange.Failed(error.code, error.message, error.details)
 
-    async def _do(self, actor: Actor, session_id: str, request: Request) -> Outcome:
+    async def _do(self, actor: Actor, session_id: str, request: Request, binding: Binding) -> Outcome:
         match request:
             case exchange.StartSignIn(integration):
-                sign_in = await self.integrations.start_sign_in(actor, integration, session_id=session_id)
+                sign_in = await self.integrations.start_sign_in(
+                    actor, integration, session_id=session_id, browser=binding(integration)
+                )
                 return exchange.SignInStarted(integration, sign_in.auth_url)
             case exchange.CheckConnection(integration, connection_id):
                 return await self._check(actor, integration, connection_id)

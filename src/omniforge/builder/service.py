@@ -14,7 +14,7 @@ from omniforge.builder.conversation import begin, recap, respond
 from omniforge.builder.exchange import Facts, Reply, Turn
 from omniforge.builder.outcomes import resume
 from omniforge.builder.phases import SessionStatus
-from omniforge.builder.requests import Doer
+from omniforge.builder.requests import Binding, Doer, unbound
 from omniforge.builder.schemas import (
     Completed,
     MessageView,
@@ -67,9 +67,9 @@ class BuilderService:
         self.doer = doer
         self.clock = clock
         self.settings = settings
-        self._busy: set[str] = set()
+        self._busy: set[tuple[str, str, str]] = set()
 
-    async def start(self, actor: Actor, request: StartRequest) -> Started:
+    async def start(self, actor: Actor, request: StartRequest, binding: Binding = unbound) -> Started:
         """A new conversation; with a message also the reply to it."""
         actor.require("agent:create")
         check_zone(request.timezone)
@@ -95,16 +95,21 @@ class BuilderService:
         shown = ReplyView(**reply.to_json())
         started = Started(session_id=row.id, message=shown.text, phase=shown.phase, data=shown.data)
         if request.message is not None:
-            started.reply = await self.handle_message(actor, row.id, request.message, None)
+            started.reply = await self.handle_message(actor, row.id, request.message, None, binding)
             started.phase, started.data = started.reply.phase, started.reply.data
         return started
 
     async def handle_message(
-        self, actor: Actor, session_id: str, message: str, client_message_id: str | None
+        self,
+        actor: Actor,
+        session_id: str,
+        message: str,
+        client_message_id: str | None,
+        binding: Binding = unbound,
     ) -> ReplyView:
         """Answer one message. The same `client_message_id` again gives the stored reply and does nothing."""
         actor.require("agent:create")
-        async with self._turn(session_id):
+        async with self._turn(actor, session_id):
             row, known = await self._open(actor, session_id, client_message_id)
             if known is not None:
                 return ReplyView(**known)
@@ -118,7 +123,7 @@ class BuilderService:
             for _ in range(MAX_REQUESTS):
                 if turn.request is None:
                     break
-                outcome = await self.doer.do(actor, row.id, turn.request)
+                outcome = await self.doer.do(actor, row.id, turn.request, binding)
                 facts = await self._facts(actor, row)
                 turn = resume(turn.state, outcome, facts)
             return await self._store(actor, row, message, client_message_id, turn)
@@ -156,21 +161,23 @@ class BuilderService:
 
     async def cancel(self, actor: Actor, session_id: str) -> None:
         """End the conversation; a draft it made stays."""
-        async with self._turn(session_id), self.db.transaction() as session:
+        async with self._turn(actor, session_id), self.db.transaction() as session:
             row = await store.get_session(session, actor, session_id)
             row.status, row.updated_at = SessionStatus.CANCELLED.value, self.clock.now()
 
     # --- one turn
 
     @asynccontextmanager
-    async def _turn(self, session_id: str) -> AsyncGenerator[None]:
-        if session_id in self._busy:
+    async def _turn(self, actor: Actor, session_id: str) -> AsyncGenerator[None]:
+        """Nobody learns of, or holds up, somebody else's conversation: each has turns of their own."""
+        turn = (actor.tenant_id, actor.user_id, session_id)
+        if turn in self._busy:
             raise TurnInProgress("One moment, I'm still on your last message.", session_id=session_id)
-        self._busy.add(session_id)
+        self._busy.add(turn)
         try:
             yield
         finally:
-            self._busy.discard(session_id)
+            self._busy.discard(turn)
 
     async def _open(
         self, actor: Actor, session_id: str, client_message_id: str | None

@@ -26,6 +26,15 @@ SUBSCRIBER_DELAYS = (0.2, 1.0, 5.0)
 """Seconds between tries of a subscriber that raises; after the last it is logged and passed over."""
 
 
+def storable(value: Any) -> str:
+    """Canonical JSON that every store can hold: half a surrogate pair becomes `?`, what is no JSON its text.
+
+    For what is told, such as errors and logs. Inputs and outputs are refused instead, where they come in.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return text.encode("utf-8", "replace").decode()
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened. `type` is `noun.past`, `entity` what it happened to, payload ≤ 16 KB JSON."""
@@ -38,7 +47,7 @@ class Event:
     run_id: str | None = None
 
     def payload_json(self) -> str:
-        text = json.dumps(self.payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        text = storable(self.payload)
         if len(text.encode()) > MAX_PAYLOAD:
             return json.dumps({"truncated": True, "bytes": len(text.encode())})
         return text

@@ -13,7 +13,8 @@ from typing import Any
 from omniforge.core.errors import OmniForgeError
 from omniforge.db import Database
 from omniforge.db.session import sqlite_pragmas
-from omniforge.engine.events import HEAD_SQL, INSERT_SQL, EventLog, chained_rows
+from omniforge.engine.events import HEAD_SQL, INSERT_SQL, EventLog, chained_rows, storable
+from omniforge.engine.state import StepStatus
 from omniforge.engine.store import Change, RunRecord, canonical
 
 log = logging.getLogger(__name__)
@@ -35,10 +36,9 @@ _SAME_KEY = "SELECT id FROM runs WHERE tenant_id = ? AND idempotency_key = ?"
 _UNFINISHED = (
     "SELECT count(*) FROM runs WHERE status IN ('queued', 'running', 'waiting', 'paused') AND tenant_id = ?"
 )
-_GUARD = (
-    "SELECT 1 FROM run_steps WHERE run_id = ? AND key = ? AND attempt = ?"
-    " AND status IN ('ready', 'running', 'waiting')"
-)
+_GUARD = "SELECT status FROM run_steps WHERE run_id = ? AND key = ? AND attempt = ?"
+_UNDER_WAY = frozenset({StepStatus.READY, StepStatus.RUNNING, StepStatus.WAITING})
+_WAITING = frozenset({StepStatus.WAITING})
 _PUT_STEP = (
     "INSERT OR REPLACE INTO run_steps (run_id, key, status, attempt, failures, result, error, reason,"
     " started_at, finished_at, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -111,7 +111,8 @@ class SqliteJournal:
         """One transaction for the whole batch; when it fails, one each, so only the bad change suffers."""
         try:
             answers: list[Any] = self._transact(connection, [change for change, _ in batch])
-        except sqlite3.Error as error:
+        except Exception as error:
+            # The path ends here: whatever a change holds, the writer goes on for everybody else.
             if len(batch) == 1:
                 log.exception("the journal could not write")
                 answers = [error]
@@ -157,10 +158,12 @@ def _apply(connection: sqlite3.Connection, change: Change) -> Any:
             if unfinished >= change.quota:
                 return None
         connection.execute(_INSERT_RUN, _run_values(record))
-    if change.guard and not connection.execute(_GUARD, (change.run_id, *change.guard)).fetchone():
-        return False
+    if change.guard is not None:
+        found = connection.execute(_GUARD, (change.run_id, *change.guard)).fetchone()
+        if found is None or found[0] not in (_WAITING if change.answers else _UNDER_WAY):
+            return False
     if change.status is not None:
-        status, error = change.status, None if change.error is None else canonical(change.error)
+        status, error = change.status, None if change.error is None else storable(change.error)
         values = (status.value, error, status.value, change.at, status.is_over, change.at, change.run_id)
         if connection.execute(_SET_STATUS, values).rowcount == 0:
             return False

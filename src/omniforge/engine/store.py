@@ -12,7 +12,7 @@ from sqlalchemy import Index, Integer, String, Text, UniqueConstraint, func, sel
 from sqlalchemy.orm import Mapped, mapped_column
 
 from omniforge.db import Base, Database
-from omniforge.engine.events import Event
+from omniforge.engine.events import Event, storable
 from omniforge.engine.state import UNFINISHED, RunStatus, Signal, StepResult, StepState, StepStatus
 
 
@@ -95,8 +95,8 @@ class StepRecord:
 
     def values(self) -> tuple[Any, ...]:
         state = self.state
-        result = None if state.result is None else canonical(asdict(state.result))
-        error = None if state.error is None else canonical(state.error)
+        result = None if state.result is None else storable(asdict(state.result))
+        error = None if state.error is None else storable(state.error)
         row = (
             self.run_id,
             self.key,
@@ -127,6 +127,8 @@ class Change:
     """With a new run: refused when the tenant has this many unfinished ones."""
     steps: Sequence[StepRecord] = ()
     guard: tuple[str, int] | None = None
+    answers: bool = False
+    """With a guard: refused as well unless the step still waits, so that one answer counts."""
     status: RunStatus | None = None
     error: dict[str, Any] | None = None
     at: str | None = None

@@ -112,6 +112,7 @@ class Worker:
             tenant_id,
             steps=[record],
             guard=guard,
+            answers=True,
             status=RunStatus.RUNNING,
             at=rfc3339(now),
             events=[event],
@@ -153,9 +154,9 @@ class Worker:
         try:
             while True:
                 try:
-                    await self.executor.execute_run(run, corrupted)
-                    if not run.answers:
-                        return
+                    status = await self.executor.execute_run(run, corrupted)
+                    if status.is_over or not (run.answers or run.cancelled_by):
+                        return  # else somebody came while it was being parked
                 except Fenced:
                     return
                 except Exception:

@@ -109,6 +109,8 @@ class RestClient:
         while True:
             try:
                 answer = await self._send(request, token)
+            except AnswerTooLarge as error:
+                raise self._unread(error) if changes else error from None
             except httpx.HTTPError as error:
                 failures += 1
                 if changes or failures > self._patience.retries:
@@ -150,7 +152,19 @@ class RestClient:
     def _read(self, answer: _Answer, changes: bool) -> Json:
         if answer.status >= 300:
             raise self._refused(answer, changes)
-        return parse_object(answer.body, self.title)
+        try:
+            return parse_object(answer.body, self.title)
+        except ServiceDown as error:
+            raise self._unread(error) if changes else error from None
+
+    def _unread(self, error: ServiceDown | AnswerTooLarge) -> ServiceDown:
+        """The service took the change, as far as its answer shows, and what it said cannot be used."""
+        return ServiceDown(
+            _not_answering(self.title, changes=True),
+            retryable=True,
+            reason=error.details.get("reason", error.code),
+            outcome_unknown=True,
+        )
 
     def _refused(self, answer: _Answer, changes: bool) -> OmniForgeError:
         said = what_it_said(answer.body)
@@ -240,9 +254,7 @@ async def read_capped(response: httpx.Response, title: str, largest: int) -> _An
 def parse_object(body: bytes, title: str) -> Json:
     """The JSON object of an answer; anything else is an answer that cannot be read."""
     try:
-        parsed: Any = json.loads(body)
-        if b"\\ud" in body.lower():  # a half of a surrogate pair can be sent, but not stored
-            parsed = json.loads(json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace"))
+        parsed = _json(body)
     except (ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict):
@@ -254,10 +266,17 @@ def parse_object(body: bytes, title: str) -> Json:
     return cast("Json", parsed)
 
 
+def _json(body: bytes) -> Any:
+    parsed: Any = json.loads(body)
+    if b"\\ud" in body.lower():  # a half of a surrogate pair can be sent, but not stored
+        parsed = json.loads(json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace"))
+    return parsed
+
+
 def what_it_said(body: bytes) -> str:
     """The service's own words about an error, cut to 300 characters; empty when there are none."""
     try:
-        parsed: Any = json.loads(body[:65536])
+        parsed = _json(body[:65536])
     except (ValueError, RecursionError):
         return ""
     if not isinstance(parsed, dict):

@@ -127,7 +127,8 @@ Secret = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 class KeyConnectionRequest(_Request):
     integration: IntegrationId
-    key: SecretStr = Field(min_length=1, max_length=2000)
+    key: SecretStr
+    """Checked by the service: a mistake found here would be told with the value."""
 
 
 class SignInRequest(_Request):

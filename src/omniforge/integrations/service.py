@@ -45,6 +45,7 @@ from omniforge.integrations.views import view_of_connection, view_of_integration
 from omniforge.tenants import SecretBox
 
 MAY_PASTE_KEYS = frozenset({Role.DEVELOPER, Role.ADMIN, Role.OWNER})
+LONGEST_KEY = 2000
 USED_GRAIN = timedelta(minutes=1)
 """`last_used_at` is written at most this often."""
 
@@ -172,7 +173,8 @@ class IntegrationService:
         if not integration.manifest.sign_in.accepts_keys:
             raise Invalid(f"{integration.title} does not work with access keys.", code="key_not_accepted")
         rule = [{"field": "key", "value": "…", "rule": f"an access key that {integration.title} accepts"}]
-        if not key.isascii() or not key.isprintable() or key != key.strip():
+        usable = 1 <= len(key) <= LONGEST_KEY and key == key.strip()
+        if not usable or not key.isascii() or not key.isprintable():
             raise Invalid("That does not look like an access key.", code="key_refused", fields=rule)
         try:
             identity = await self._identify(integration, key)

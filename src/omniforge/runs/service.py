@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +13,7 @@ from typing import Any, cast
 
 from omniforge.core.actor import Actor
 from omniforge.core.clock import new_id, rfc3339
-from omniforge.core.errors import Invalid, NotFound, RateLimited
+from omniforge.core.errors import Conflict, Invalid, NotFound, RateLimited
 from omniforge.engine.embedded import EmbeddedEngine
 from omniforge.engine.events import Event, EventRow
 from omniforge.engine.plan import Plan, validate_plan
@@ -172,8 +173,9 @@ class RunService:
                 continue
             for step in steps:
                 if step.status == StepStatus.WAITING.value and step.reason == reason:
-                    await self.engine.worker.answer(tenant_id, run.id, step.key, "system:engine", None)
-                    resumed += 1
+                    with suppress(Conflict):  # somebody was faster with this one; the others still wait
+                        await self.engine.worker.answer(tenant_id, run.id, step.key, "system:engine", None)
+                        resumed += 1
         return resumed
 
     async def wait_for(self, actor: Actor, run_id: str) -> RunView:

@@ -16,7 +16,7 @@ from omniforge.runtime import effects
 from omniforge.runtime.effects import EffectHistory, OutcomeUnknown
 from omniforge.runtime.memory import SkillMemory
 from omniforge.runtime.tools.policy import EffectLock, EffectNotApproved, ToolPolicy
-from omniforge.runtime.tools.protocol import CallScope, Json, Tool
+from omniforge.runtime.tools.protocol import CallScope, Json, Target, Tool
 from omniforge.sandboxes import Bridge
 
 MAX_CALLS = 1_000
@@ -43,6 +43,12 @@ class SkillBridge:
     logged: int = 0
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    def take_up(self, history: EffectHistory) -> None:
+        """Go on after earlier attempts: what they did counts against the caps, and is not done again."""
+        self.history = history
+        for tool, place in history.places():
+            self.lock.count(tool, Target(**place) if place else None)
+
     def serve(self) -> Bridge:
         return self._answer
 
@@ -50,8 +56,8 @@ class SkillBridge:
         try:
             result = await self._dispatch(request)
         except OmniForgeError as error:
-            if _matters(error):
-                self.trouble = error
+            if _matters(error) and not isinstance(self.trouble, EffectNotApproved | OutcomeUnknown):
+                self.trouble = error  # what stops the run stays, whatever the script provokes after it
             raise
         return {"ok": True, "result": result}
 
@@ -105,9 +111,9 @@ class SkillBridge:
             result = await tool.hold(args, self.scope)
             await self.call.emit(effects.RECORDED, told)
         else:
-            ticket = self.lock.pass_through(tool.name, target)
             result = self.history.take(tool, args)
             if result is None:
+                ticket = self.lock.pass_through(tool.name, target)
                 result = await self._do_effect(tool, args, told, ticket)
         self.effects += 1
         return result

@@ -89,6 +89,12 @@ class EffectHistory:
             history.doubt(payload)
         return history
 
+    def places(self) -> Iterable[tuple[str, Json | None]]:
+        """Tool and destination of everything that happened, or may have."""
+        for same in (*self.done.values(), *self.unknown.values()):
+            for payload in same:
+                yield str(payload["tool"]), payload["destination"]
+
     def take(self, tool: Tool, args: Json) -> Json | None:
         """The result of an earlier attempt's same effect, once; None when there was none.
 

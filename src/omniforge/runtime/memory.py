@@ -6,13 +6,15 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import String, Text, delete
+from sqlalchemy import ColumnElement, String, Text, delete, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from omniforge.core.errors import Invalid
 from omniforge.db import Base, Database
 
 MAX_VALUE = 65_536
+MAX_KEYS = 1_000
+"""Values of one subject, so that a script cannot fill the disk."""
 
 
 class MemoryRow(Base):
@@ -53,20 +55,28 @@ class SkillMemory:
         if len(text.encode()) > MAX_VALUE:
             raise Invalid(f"A remembered value has at most {MAX_VALUE} bytes.", code="too_large")
         if self.scratch:
+            if key not in self._kept and len(self._kept) >= MAX_KEYS:
+                raise _full()
             self._kept[key] = value
             return
         async with self.db.transaction() as session:
             row = MemoryRow(tenant_id=self.tenant_id, subject=self.subject, key=key, value=text)
             await session.merge(row)
+            await session.flush()
+            kept = await session.scalar(select(func.count()).where(*self._mine()))
+            if (kept or 0) > MAX_KEYS:
+                raise _full()
 
     async def delete(self, key: str) -> None:
         if self.scratch:
             self._kept[key] = _FORGOTTEN
             return
-        row = (
-            MemoryRow.tenant_id == self.tenant_id,
-            MemoryRow.subject == self.subject,
-            MemoryRow.key == key,
-        )
         async with self.db.transaction() as session:
-            await session.execute(delete(MemoryRow).where(*row))
+            await session.execute(delete(MemoryRow).where(*self._mine(), MemoryRow.key == key))
+
+    def _mine(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        return MemoryRow.tenant_id == self.tenant_id, MemoryRow.subject == self.subject
+
+
+def _full() -> Invalid:
+    return Invalid(f"At most {MAX_KEYS} values are remembered; delete some first.", code="memory_full")

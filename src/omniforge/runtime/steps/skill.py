@@ -66,7 +66,7 @@ class SkillStep:
             write_files(folder, files)
             bridge = self._bridge(call, args, files["SKILL.md"], workspace)
             if call.attempt > 1:
-                bridge.history = await self._history(call)
+                bridge.take_up(await self._history(call))
             request = SandboxRequest(
                 argv=entry_argv(script.removeprefix("scripts/")),
                 stdin=_request(call, args, bridge),

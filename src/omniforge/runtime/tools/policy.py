@@ -76,14 +76,21 @@ class EffectLock:
         """The effect let through under this ticket is known not to have happened."""
         self.used[ticket] -= 1
 
-    def pass_through(self, tool: str, target: Target | None) -> int:
-        """Count the effect and return its ticket, or raise before anything leaves the process."""
+    def count(self, tool: str, target: Target | None) -> int | None:
+        """Count an effect under the first entry that has room for it; None when there is none."""
         for index, entry in enumerate(self.manifest):
             if entry.get("tool") != tool or not _is_same(entry.get("destination") or {}, target):
                 continue
             if self.used.get(index, 0) < int(entry.get("cap", 1)):
                 self.used[index] = self.used.get(index, 0) + 1
                 return index
+        return None
+
+    def pass_through(self, tool: str, target: Target | None) -> int:
+        """Count the effect and return its ticket, or raise before anything leaves the process."""
+        index = self.count(tool, target)
+        if index is not None:
+            return index
         where = target.name if target else "an unnamed place"
         places: list[Mapping[str, Any]] = [entry.get("destination") or {} for entry in self.manifest]
         approved = [str(place.get("name")) for place in places]

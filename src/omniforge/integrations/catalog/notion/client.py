@@ -126,9 +126,16 @@ class Notion:
             "children": list(blocks[:PAGE]),
         }
         page = await self.rest.post("/v1/pages", body, changes=True)
-        for start in range(PAGE, len(blocks), PAGE):
-            path = f"/v1/blocks/{object_id(text(page.get('id')))}/children"
-            await self.rest.patch(path, {"children": list(blocks[start : start + PAGE])})
+        try:
+            for start in range(PAGE, len(blocks), PAGE):
+                path = f"/v1/blocks/{object_id(text(page.get('id')))}/children"
+                await self.rest.patch(path, {"children": list(blocks[start : start + PAGE])})
+        except OmniForgeError as error:  # the page is there: whoever does it again makes a second one
+            raise ServiceDown(
+                f"Notion took the page, but not all of its text: {error.message}",
+                retryable=False,
+                outcome_unknown=True,
+            ) from error
         return page
 
     async def update(self, page_id: str, properties: Json) -> Json:
