@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,7 +21,10 @@ BASE = "http://127.0.0.1:8700"
 
 async def test_a_sign_in_from_a_conversation_comes_back_to_its_own_browser_only(tmp_path: Path) -> None:
     notion = NotionSettings(client_id="us", client_secret=SecretStr("s"))
-    settings = Settings(home=tmp_path / "home", auth_required=True, notion=notion)
+    key = SecretStr(base64.urlsafe_b64encode(bytes(32)).decode())
+    settings = Settings(
+        home=tmp_path / "home", auth_required=True, notion=notion, credential_encryption_key=key
+    )
     async with Installation.open(settings) as house:
         user_id = await house.tenants.create_user("default", "Maya", Role.DEVELOPER)
         tokens = await house.tenants.issue_tokens("default", user_id)

@@ -109,6 +109,21 @@ async def test_a_page_comes_back_and_a_huge_one_is_cut_and_said_to_be(
     assert (len(big["text"]), big["truncated"]) == (MAX_BYTES, True)
 
 
+@pytest.mark.parametrize(
+    ("charset", "text"),
+    [("iso-8859-1", "é"), ("latin1", "é"), ("windows-1252", "é"), ("hex", "\ufffd"), ("punycode", "\ufffd"),
+     ("utf-7", "\ufffd"), ("no-such", "\ufffd")],
+)  # fmt: skip
+async def test_only_charsets_that_pages_are_written_in_are_believed(
+    site: tuple[str, dict[str, bytes]], charset: str, text: str
+) -> None:
+    base, pages = site
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset={charset}\r\nContent-Length: 1\r\n\r\n"
+    pages["/page"] = head.encode() + b"\xe9"
+    page = await Web(permitted=["127.0.0.1/32"]).get(HttpArguments(url=f"{base}/page"), scope())
+    assert page["text"] == text
+
+
 async def test_an_answer_that_breaks_off_is_a_retryable_error(site: tuple[str, dict[str, bytes]]) -> None:
     base, pages = site
     pages["/half"] = b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import ipaddress
 import socket
 from collections.abc import Iterable, Sequence
@@ -22,6 +23,21 @@ from omniforge.runtime.tools.protocol import CallScope, Json, LocalTool
 MAX_BYTES = 2 * 1_048_576
 MAX_REDIRECTS = 5
 SECONDS = 30.0
+CHARSETS = (
+    "utf-8",
+    "utf-16",
+    "utf-32",
+    "ascii",
+    "iso8859",
+    "cp125",
+    "koi8",
+    "gb",
+    "big5",
+    "euc_",
+    "shift_jis",
+    "iso2022",
+    "mac-",
+)
 KEPT_HEADERS = ("content-type", "last-modified", "etag", "date")
 
 
@@ -96,6 +112,15 @@ def guarded_client(permitted: Sequence[str] = ()) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, timeout=SECONDS, trust_env=False, follow_redirects=False)
 
 
+def _charset(answer: httpx.Response) -> str:
+    """What the page says it is written in, if pages are; Python also knows codecs that take minutes."""
+    try:
+        name = codecs.lookup(answer.charset_encoding or "utf-8").name
+    except (LookupError, ValueError):
+        return "utf-8"
+    return name if name.startswith(CHARSETS) else "utf-8"
+
+
 class HttpArguments(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -168,7 +193,7 @@ class Web:
             "status": answer.status_code,
             "url": str(answer.url),
             "headers": {name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers},
-            "text": bytes(data[:MAX_BYTES]).decode(answer.charset_encoding or "utf-8", errors="replace"),
+            "text": bytes(data[:MAX_BYTES]).decode(_charset(answer), errors="replace"),
             "truncated": truncated,
         }
 
