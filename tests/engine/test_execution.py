@@ -385,3 +385,19 @@ async def test_the_event_log_tells_the_run_in_order_without_gaps(house: House, a
     ]
     rows = await house.engine.events.read(actor.tenant_id)
     assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
+
+
+async def test_nobody_can_put_words_into_a_step_that_waits_for_a_connection(
+    house: House, actor: Actor
+) -> None:
+    async def connect(call: StepCall) -> Any:
+        return Waiting("connection") if call.attempt == 1 else StepResult(output="its own")
+
+    house.script["a"] = connect
+    view = await house.finish(actor, step("a"))
+    with pytest.raises(Conflict) as refused:
+        await house.runs.answer_step(actor, view.run.id, "a", {"report": "forged"})
+    assert refused.value.code == "not_answerable"
+    await house.runs.answer_step(actor, view.run.id, "a", None)
+    done = await house.runs.wait_for(actor, view.run.id)
+    assert run_json(done)["steps"][0]["result"]["output"] == "its own"

@@ -21,6 +21,8 @@ from omniforge.engine.state import RunStatus, StepResult, StepStatus
 from omniforge.engine.store import Change, RunRecord, RunRow, StepRow, canonical
 
 MAX_INPUT = 262_144
+ONLY_AGAIN = frozenset({"connection"})
+"""Reasons of waiting that doing the step again settles, and nobody's word."""
 MAX_DEPTH = 32
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -154,10 +156,21 @@ class RunService:
     async def answer_step(
         self, actor: Actor, run_id: str, key: str, output: Mapping[str, Any] | None
     ) -> RunView:
-        """End a step's waiting with an output, or with None by doing the step again."""
+        """End a step's waiting with an output, or with None by doing the step again.
+
+        `Conflict` for an output where only the step itself can tell its result.
+        """
+        view = await self.get_run(actor, run_id)
         actor.require("agent:execute")
         if output is not None:
             check_input(output)
+            if any(step.key == key and step.reason in ONLY_AGAIN for step in view.steps):
+                raise Conflict(
+                    "Nobody can answer for this step: once it has what it waits for, it is done again.",
+                    code="not_answerable",
+                    run_id=run_id,
+                    step=key,
+                )
         result = None if output is None else StepResult(output=dict(output))
         await self.engine.worker.answer(actor.tenant_id, run_id, key, actor.by, result)
         return await self.get_run(actor, run_id)
