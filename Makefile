@@ -7,7 +7,7 @@ RUN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format
+.PHONY: help setup demo up test check format bench simulate
 
 help:
 	@sed -n '1,2p' Makefile
@@ -21,7 +21,7 @@ setup: .venv/ready /usr/bin/bwrap
 	.tools/bin/python -m pip install --quiet uv==$(UV_VERSION)
 
 .venv/ready: .tools/bin/uv uv.lock pyproject.toml
-	$(UV) sync --frozen --quiet
+	$(UV) sync --frozen --quiet --all-extras
 	@touch $@
 
 /usr/bin/bwrap:
@@ -37,11 +37,17 @@ test: check
 	$(RUN)/pytest -n auto --dist worksteal
 
 check: setup
-	$(RUN)/ruff format --check src sandbox_kit skills tests migrations
-	$(RUN)/ruff check src sandbox_kit skills tests migrations
+	$(RUN)/ruff format --check src sandbox_kit skills tests migrations bench
+	$(RUN)/ruff check src sandbox_kit skills tests migrations bench
 	$(RUN)/pyright
 	$(RUN)/lint-imports
 
 format: setup
-	$(RUN)/ruff format src sandbox_kit skills tests migrations
-	$(RUN)/ruff check --fix src sandbox_kit skills tests migrations
+	$(RUN)/ruff format src sandbox_kit skills tests migrations bench
+	$(RUN)/ruff check --fix src sandbox_kit skills tests migrations bench
+
+bench: setup
+	$(RUN)/python -m bench
+
+simulate: setup
+	@$(RUN)/omniforge dev simulate --seeds 10000

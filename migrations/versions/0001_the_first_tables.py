@@ -93,6 +93,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "agent_id", "version", name=op.f("pk_agent_versions")),
     )
     op.create_table(
+        "artifacts",
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "sha256", name=op.f("pk_artifacts")),
+    )
+    op.create_table(
+        "breakers",
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "name", name=op.f("pk_breakers")),
+    )
+    op.create_table(
         "builder_sessions",
         sa.Column("user_id", sa.String(length=64), nullable=False),
         sa.Column("title", sa.String(length=200), nullable=False),
@@ -157,7 +172,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.String(length=64), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("type", sa.String(length=64), nullable=False),
-        sa.Column("entity", sa.String(length=160), nullable=False),
+        sa.Column("entity", sa.String(length=400), nullable=False),
         sa.Column("run_id", sa.String(length=64), nullable=True),
         sa.Column("at", sa.String(length=32), nullable=False),
         sa.Column("actor", sa.String(length=160), nullable=False),
@@ -191,6 +206,20 @@ def upgrade() -> None:
         batch_op.create_index("ix_inbox_items_user", ["tenant_id", "user_id", "created_at"], unique=False)
 
     op.create_table(
+        "journal",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("applied", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_journal")),
+    )
+    op.create_table(
+        "journal_writers",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("batch", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answers", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_journal_writers")),
+    )
+    op.create_table(
         "oauth_states",
         sa.Column("user_id", sa.String(length=64), nullable=False),
         sa.Column("integration_id", sa.String(length=32), nullable=False),
@@ -215,15 +244,38 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_oauth_states_user_id"), ["user_id"], unique=False)
 
     op.create_table(
+        "plans",
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("plan", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("hash", name=op.f("pk_plans")),
+    )
+    op.create_table(
+        "run_places",
+        sa.Column("run_id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("granted", sa.Boolean(), nullable=False),
+        sa.Column("again", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", name=op.f("pk_run_places")),
+    )
+    with op.batch_alter_table("run_places", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_run_places_line", ["tenant_id", "granted", "priority", "position"], unique=False
+        )
+
+    op.create_table(
         "run_steps",
         sa.Column("run_id", sa.String(length=64), nullable=False),
-        sa.Column("key", sa.String(length=128), nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("result", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("history", sa.Text(), nullable=True),
+        sa.Column("wake_at", sa.String(length=32), nullable=True),
         sa.Column("started_at", sa.String(length=32), nullable=True),
         sa.Column("finished_at", sa.String(length=32), nullable=True),
         sa.Column("checksum", sa.String(length=64), nullable=False),
@@ -237,7 +289,6 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(length=160), nullable=False),
         sa.Column("mode", sa.String(length=16), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
-        sa.Column("plan", sa.Text(), nullable=False),
         sa.Column("plan_hash", sa.String(length=64), nullable=False),
         sa.Column("input", sa.Text(), nullable=False),
         sa.Column("trigger_type", sa.String(length=32), nullable=False),
@@ -246,14 +297,40 @@ def upgrade() -> None:
         sa.Column("facts", sa.Text(), nullable=False),
         sa.Column("idempotency_key", sa.String(length=200), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("request", sa.String(length=200), nullable=True),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("parent_id", sa.String(length=64), nullable=True),
+        sa.Column("depth", sa.Integer(), nullable=False),
+        sa.Column("wake_at", sa.String(length=32), nullable=True),
         sa.Column("created_at", sa.String(length=32), nullable=False),
         sa.Column("started_at", sa.String(length=32), nullable=True),
         sa.Column("finished_at", sa.String(length=32), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
-        sa.UniqueConstraint("tenant_id", "idempotency_key", name=op.f("uq_runs_tenant_id_idempotency_key")),
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("runs", schema=None) as batch_op:
-        batch_op.create_index("ix_runs_status", ["status", "tenant_id"], unique=False)
+        batch_op.create_index(
+            "ix_runs_key",
+            ["tenant_id", "idempotency_key"],
+            unique=True,
+            sqlite_where=sa.text("idempotency_key IS NOT NULL"),
+            postgresql_where=sa.text("idempotency_key IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_runs_open",
+            ["status", "tenant_id"],
+            unique=False,
+            sqlite_where=sa.text("status IN ('paused', 'queued', 'running', 'waiting')"),
+            postgresql_where=sa.text("status IN ('paused', 'queued', 'running', 'waiting')"),
+        )
+        batch_op.create_index(
+            "ix_runs_parent",
+            ["parent_id"],
+            unique=False,
+            sqlite_where=sa.text("parent_id IS NOT NULL"),
+            postgresql_where=sa.text("parent_id IS NOT NULL"),
+        )
         batch_op.create_index("ix_runs_subject", ["tenant_id", "subject", "created_at"], unique=False)
 
     op.create_table(
@@ -511,15 +588,36 @@ def downgrade() -> None:
     op.drop_table("skill_blobs")
     with op.batch_alter_table("runs", schema=None) as batch_op:
         batch_op.drop_index("ix_runs_subject")
-        batch_op.drop_index("ix_runs_status")
+        batch_op.drop_index(
+            "ix_runs_parent",
+            sqlite_where=sa.text("parent_id IS NOT NULL"),
+            postgresql_where=sa.text("parent_id IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_runs_open",
+            sqlite_where=sa.text("status IN ('paused', 'queued', 'running', 'waiting')"),
+            postgresql_where=sa.text("status IN ('paused', 'queued', 'running', 'waiting')"),
+        )
+        batch_op.drop_index(
+            "ix_runs_key",
+            sqlite_where=sa.text("idempotency_key IS NOT NULL"),
+            postgresql_where=sa.text("idempotency_key IS NOT NULL"),
+        )
 
     op.drop_table("runs")
     op.drop_table("run_steps")
+    with op.batch_alter_table("run_places", schema=None) as batch_op:
+        batch_op.drop_index("ix_run_places_line")
+
+    op.drop_table("run_places")
+    op.drop_table("plans")
     with op.batch_alter_table("oauth_states", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_oauth_states_user_id"))
         batch_op.drop_index(batch_op.f("ix_oauth_states_tenant_id"))
 
     op.drop_table("oauth_states")
+    op.drop_table("journal_writers")
+    op.drop_table("journal")
     with op.batch_alter_table("inbox_items", schema=None) as batch_op:
         batch_op.drop_index("ix_inbox_items_user")
         batch_op.drop_index(batch_op.f("ix_inbox_items_tenant_id"))
@@ -539,6 +637,8 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_builder_sessions_tenant_id"))
 
     op.drop_table("builder_sessions")
+    op.drop_table("breakers")
+    op.drop_table("artifacts")
     op.drop_table("agent_versions")
     with op.batch_alter_table("agent_tests", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_agent_tests_tenant_id"))

@@ -6,7 +6,8 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from enum import StrEnum
 from typing import Any
 
 from omniforge.agents.service import AgentService
@@ -19,7 +20,15 @@ from omniforge.core.crypto import MasterKeys
 from omniforge.db import Database
 from omniforge.db.migrate import upgrade
 from omniforge.engine.active import Handler
-from omniforge.engine.embedded import EmbeddedEngine
+from omniforge.engine.admission import Admission, Limits
+from omniforge.engine.breakers import Breakers
+from omniforge.engine.embedded import Engine
+from omniforge.engine.events import Event
+from omniforge.engine.pressure import Thresholds
+from omniforge.engine.sampling import system_sampler
+from omniforge.engine.spawning import SpawnLimits
+from omniforge.engine.stores import open_engine
+from omniforge.engine.telemetry import Telemetry, open_telemetry
 from omniforge.integrations.service import IntegrationService
 from omniforge.integrations.signin import ConnectionArrived
 from omniforge.runs.service import RunService
@@ -31,9 +40,18 @@ from omniforge.sandboxes import SandboxProvider, open_provider
 from omniforge.skills.service import SkillService
 from omniforge.tenants.auth import load_jwt_key
 from omniforge.tenants.secrets import SecretBox
-from omniforge.tenants.service import TenantService
+from omniforge.tenants.service import DEFAULT_TENANT, TenantService
 
 log = logging.getLogger(__name__)
+
+
+class Part(StrEnum):
+    """What a process does for its installation."""
+
+    SERVER = "server"
+    """Answers people, fires schedules, and drives runs unless workers do that."""
+    WORKER = "worker"
+    """Drives runs, and nothing else (PostgreSQL)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +60,7 @@ class Installation:
 
     settings: Settings
     db: Database
-    engine: EmbeddedEngine
+    engine: Engine
     tenants: TenantService
     skills: SkillService
     integrations: IntegrationService
@@ -50,15 +68,19 @@ class Installation:
     agents: AgentService
     builder: BuilderService
     sandbox: SandboxProvider
+    breakers: Breakers
+    telemetry: Telemetry
 
     def attach(self, state: Any) -> None:
         """Put the services where each slice's endpoints look for theirs."""
-        for name in ("tenants", "skills", "integrations", "runs", "agents", "builder", "sandbox"):
-            setattr(state, name, getattr(self, name))
+        for part in fields(self):
+            setattr(state, part.name, getattr(self, part.name))
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings, clock: Clock | None = None) -> AsyncGenerator[Installation]:
+    async def open(
+        cls, settings: Settings, clock: Clock | None = None, part: Part = Part.SERVER
+    ) -> AsyncGenerator[Installation]:
         """Bring data to the newest revision, take up unfinished runs, start schedules; close in reverse."""
         clock = clock or SystemClock()
         settings.home.mkdir(parents=True, exist_ok=True)
@@ -66,6 +88,15 @@ class Installation:
         if master_keys.created is not None:
             log.warning("made a master key for credentials at %s: keep a copy", master_keys.created)
         async with AsyncExitStack() as stack:
+            telling = set[asyncio.Task[None]]()
+
+            def announce(type_: str, payload: dict[str, Any]) -> None:
+                """Put what admission decided into the log of the installation's own tenant."""
+                event = Event(type_, "installation", engine.clock.now(), "system:engine", payload)
+                task = asyncio.create_task(_tell(db, engine, event))
+                telling.add(task)
+                task.add_done_callback(telling.discard)
+
             db = Database(settings.database, synchronous=settings.sqlite_synchronous)
             stack.push_async_callback(db.close)
             await upgrade(db.url)
@@ -76,16 +107,27 @@ class Installation:
             integrations = IntegrationService(db, secrets, settings, clock)
             stack.push_async_callback(integrations.close)
             handlers: dict[str, Handler] = {}
-            engine = EmbeddedEngine(db, handlers, clock, settings.home, slots=settings.max_active_steps)
+            drives = settings.worker_concurrency if part is Part.WORKER or settings.up_drives_runs else 0
+            admission = Admission(
+                Limits.from_settings(settings), clock, announce, Thresholds.from_settings(settings)
+            )
+            engine = open_engine(db, handlers, clock, settings, drives=drives, admission=admission)
+            clock = engine.clock  # on PostgreSQL the database's, the same on every machine
+            breakers = Breakers(db, clock, engine.events)
             sandbox = open_provider(settings.sandbox_provider, bwrap=settings.bubblewrap)
             handlers |= {
                 "skill": SkillStep(
-                    db, skills, sandbox, tool_box(settings, integrations), engine.artifacts, engine.events
+                    db,
+                    skills,
+                    sandbox,
+                    tool_box(settings, integrations, breakers),
+                    engine.artifacts,
+                    engine.events,
                 ),
                 "command": CommandStep(sandbox),
                 "approval": ask_for_approval,
             }
-            runs = RunService(engine, settings.max_unfinished_runs)
+            runs = RunService(engine, settings.max_unfinished_runs, SpawnLimits.from_settings(settings))
             agents = AgentService(db, runs, skills, integrations, clock, settings, tenants=tenants)
             builder = BuilderService(db, engine.events, Doer(agents, integrations), clock, settings)
             integrations.dependants.append(agents.agents_needing)
@@ -95,14 +137,41 @@ class Installation:
                 await runs.resume_waiting(arrived.tenant_id, arrived.user_id, "connection")
 
             integrations.on_connected.append(go_on)
-            house = cls(settings, db, engine, tenants, skills, integrations, runs, agents, builder, sandbox)
+            telemetry = Telemetry()
+            if part is Part.SERVER:  # it tells of the workers' runs as well
+                telemetry = await stack.enter_async_context(
+                    open_telemetry(settings, engine.events, clock, admission=admission)
+                )
+            house = cls(
+                settings,
+                db,
+                engine,
+                tenants,
+                skills,
+                integrations,
+                runs,
+                agents,
+                builder,
+                sandbox,
+                breakers,
+                telemetry,
+            )
             await engine.open()
             stack.push_async_callback(engine.close)
+            stack.push_async_callback(_stop, asyncio.create_task(admission.watch(system_sampler())))
+            if part is Part.WORKER:
+                yield house
+                return
             engine.events.subscribe("agents.finished", ["run.finished"], agents.on_run_finished)
             engine.events.subscribe("agents.waiting", ["run.waiting"], agents.on_run_waiting)
-            scheduler = asyncio.create_task(Scheduler(agents, clock).run())
-            stack.push_async_callback(_stop, scheduler)
+            stack.push_async_callback(_stop, asyncio.create_task(Scheduler(agents, clock).run()))
+            stack.push_async_callback(_stop, asyncio.create_task(breakers.watch_long_open()))
             yield house
+
+
+async def _tell(db: Database, engine: Engine, event: Event) -> None:
+    async with db.transaction() as session:
+        await engine.events.append(session, DEFAULT_TENANT, event)
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

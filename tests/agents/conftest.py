@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from any_engine import make_engine
 from omniforge.agents.schemas import Agent, TestMode, TestReport
 from omniforge.agents.service import AgentService
 from omniforge.core.actor import Actor
@@ -20,7 +21,6 @@ from omniforge.core.crypto import MasterKeys
 from omniforge.core.errors import NotFound
 from omniforge.db import Database
 from omniforge.engine.active import StepCall
-from omniforge.engine.embedded import EmbeddedEngine
 from omniforge.engine.state import StepResult, Waiting
 from omniforge.integrations.schemas import Connection, ConnectionKind, ConnectionStatus
 from omniforge.runs.service import RunService
@@ -140,7 +140,7 @@ class House:
         self.skills = ShelfOfSkills()
         self.desk = DeskOfConnections()
         self.tenants = tenants
-        self.engine = EmbeddedEngine(db, {"skill": self._do}, clock, home, slots=16)
+        self.engine = make_engine(db, {"skill": self._do}, home, slots=16, clock=clock)
         self.runs = RunService(self.engine, max_unfinished=1000)
         self.agents = AgentService(db, self.runs, self.skills, self.desk, clock, settings, tenants=tenants)
 

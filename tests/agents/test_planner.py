@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from omniforge.agents.planner import plan_for_agent
 from omniforge.agents.rules import examine
 from omniforge.agents.schemas import AgentContent, Snapshot
-from omniforge.engine.plan import OnError, Plan, Retry, validate_plan, waves
+from omniforge.engine.plan import OnError, Plan, Retry, waves
+from omniforge.engine.validation import validate_plan
 
 
 def snapshot(*skills: dict[str, Any], **content: Any) -> Snapshot:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 from tests.agents.conftest import House, TurnableClock
 
-from omniforge.agents import store
+from omniforge.agents import due, store
 from omniforge.agents.triggers import Scheduler, fire_key
 from omniforge.core.actor import Actor, Role
 from omniforge.core.errors import RateLimited
@@ -165,7 +165,7 @@ async def test_a_fire_looked_at_before_the_schedule_changed_moves_nothing(
     await house.agents.update(actor, made.id, {"schedule": "30 * * * *"})
     changed = await house.switch_on(actor, made.id)
     async with house.db.transaction() as session:
-        assert not await store.move_fire(session, seen, seen.next_fire_at, None)
+        assert not await due.move_fire(session, seen, seen.next_fire_at, None)
     assert (await house.agents.get(actor, made.id)).next_fire_at == changed.next_fire_at
 
 
@@ -258,23 +258,3 @@ async def test_after_a_restart_the_table_says_what_is_due(
         clock.turn_to(clock.now() + timedelta(hours=1))
         await Scheduler(house.agents, clock).fire_due()
     assert await fired(house, actor, made.id) == ["11-21T11:00", "11-21T12:00", "11-21T13:00"]
-
-
-async def test_more_agents_than_one_batch_fire_at_one_tick(
-    house: House, scheduler: Scheduler, actor: Actor, clock: TurnableClock
-) -> None:
-    made = await house.active(actor, **HOURLY)
-    count = 101  # more than one batch
-    async with house.db.transaction() as session:
-        for table, key in (("agent_configs", "id"), ("agent_versions", "agent_id")):
-            rows_found = await session.execute(text(f"SELECT * FROM {table}"))
-            found: dict[str, Any] = {str(name): value for name, value in rows_found.mappings().one().items()}
-            columns = ", ".join(found)
-            marks = ", ".join(f":{name}" for name in found)
-            rows = [{**found, key: f"copy-{number}"} for number in range(count)]
-            await session.execute(text(f"INSERT INTO {table} ({columns}) VALUES ({marks})"), rows)
-    clock.turn(hours=1)
-    await scheduler.fire_due()
-    _, total = await house.agents.executions.list_executions(actor, Paging(limit=1), mode="live")
-    assert total == count + 1
-    assert await fired(house, actor, made.id) == ["11-21T11:00"]

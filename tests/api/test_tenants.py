@@ -60,6 +60,7 @@ async def seeded(application: Any) -> dict[str, str]:
         "resource_id": "resource_unknown",
         "sha256": "0" * 64,
         "name": "hello",
+        "breaker": "integration:notion",
     }
 
 

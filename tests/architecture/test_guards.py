@@ -19,9 +19,13 @@ MAX_LINES = 420
 BROAD = {"Exception", "BaseException"}
 WHERE_PATHS_END = {
     "src/omniforge/agents/triggers.py",
+    "src/omniforge/engine/admission.py",
+    "src/omniforge/engine/attempts.py",
+    "src/omniforge/engine/distributed.py",
     "src/omniforge/engine/events.py",
     "src/omniforge/engine/executor.py",
     "src/omniforge/engine/journal.py",
+    "src/omniforge/engine/telemetry/reading.py",
     "src/omniforge/engine/worker.py",
     "src/omniforge/sandboxes/bridge.py",
     "src/omniforge/sandboxes/providers/local.py",

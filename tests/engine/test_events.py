@@ -10,6 +10,9 @@ import pytest
 
 from omniforge.db import Database
 from omniforge.engine.events import Event, EventLog, EventRow, first_broken
+from omniforge.engine.stores import event_log
+
+pytestmark = pytest.mark.both_stores
 
 AT = datetime(2026, 1, 5, 8, 30, tzinfo=UTC)
 
@@ -24,7 +27,7 @@ async def append(db: Database, log: EventLog, tenant: str, *events: Event) -> No
 
 
 async def test_each_tenant_has_its_own_sequence_without_gaps(database: Database) -> None:
-    log = EventLog(database)
+    log = event_log(database)
     await asyncio.gather(*(append(database, log, f"t{n % 3}", event(n)) for n in range(30)))
     for tenant in ("t0", "t1", "t2"):
         assert [row.seq for row in await log.read(tenant)] == list(range(1, 11))
@@ -33,7 +36,7 @@ async def test_each_tenant_has_its_own_sequence_without_gaps(database: Database)
 
 
 async def test_what_is_rolled_back_was_never_told(database: Database) -> None:
-    log = EventLog(database)
+    log = event_log(database)
 
     async def fail_midway() -> None:
         async with database.transaction() as session:
@@ -57,7 +60,7 @@ async def test_what_is_rolled_back_was_never_told(database: Database) -> None:
     ],
 )
 async def test_edits_deletions_and_moves_are_found(database: Database, damage: str, first: int) -> None:
-    log = EventLog(database)
+    log = event_log(database)
     await append(database, log, "t", *(event(n) for n in range(1, 7)))
     async with database.transaction() as session:
         await (await session.connection()).exec_driver_sql(damage)
@@ -66,7 +69,7 @@ async def test_edits_deletions_and_moves_are_found(database: Database, damage: s
 
 
 async def test_following_sees_old_and_new_events_once_and_in_order(database: Database) -> None:
-    log = EventLog(database)
+    log = event_log(database)
     await append(database, log, "t", event(1), event(2))
     seen: list[int] = []
 
@@ -86,7 +89,7 @@ async def test_following_sees_old_and_new_events_once_and_in_order(database: Dat
 
 
 async def test_a_subscriber_goes_on_where_it_stopped_and_survives_its_own_faults(database: Database) -> None:
-    log = EventLog(database)
+    log = event_log(database)
     seen: list[int] = []
     done = asyncio.Event()
     failures = 1
@@ -123,6 +126,6 @@ async def test_a_subscriber_goes_on_where_it_stopped_and_survives_its_own_faults
 
 
 async def test_a_payload_that_is_too_large_is_said_to_be(database: Database) -> None:
-    log = EventLog(database)
+    log = event_log(database)
     await append(database, log, "t", Event("thing.happened", "x", AT, "u", {"text": "x" * 20_000}))
     assert '"truncated": true' in (await log.read("t"))[0].payload

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
+from any_engine import make_engine
 from omniforge.core.actor import Actor
-from omniforge.core.clock import SystemClock
 from omniforge.core.errors import Fatal
 from omniforge.db import Database
-from omniforge.engine.embedded import EmbeddedEngine
+from omniforge.engine.active import StepCall
 from omniforge.engine.events import Event
-from omniforge.engine.executor import StepCall
 from omniforge.engine.plan import Plan, Step
 from omniforge.engine.state import StepResult, Waiting
 from omniforge.engine.store import Change
@@ -42,7 +41,7 @@ async def tells(call: StepCall) -> StepResult:
 async def test_text_that_no_store_holds_is_told_as_well_as_it_can_be(
     database: Database, tmp_path: Path, actor: Actor, handler: Any, status: str
 ) -> None:
-    engine = EmbeddedEngine(database, {"do": handler}, SystemClock(), tmp_path, slots=4)
+    engine = make_engine(database, {"do": handler}, tmp_path, slots=4)
     await engine.open()
     runs = RunService(engine, 100)
     plan = Plan((Step(key="a", kind="do"),))
@@ -56,7 +55,7 @@ async def test_text_that_no_store_holds_is_told_as_well_as_it_can_be(
 async def test_a_change_that_cannot_be_written_fails_alone(
     database: Database, tmp_path: Path, actor: Actor
 ) -> None:
-    engine = EmbeddedEngine(database, {}, SystemClock(), tmp_path, slots=4)
+    engine = make_engine(database, {}, tmp_path, slots=4)
     await engine.open()
 
     def change(entity: str) -> Change:

@@ -6,21 +6,23 @@ import asyncio
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
+from any_engine import make_engine
 from omniforge.core.actor import Actor
 from omniforge.core.clock import SystemClock
 from omniforge.core.errors import Conflict
 from omniforge.db import Database
-from omniforge.engine.embedded import EmbeddedEngine
-from omniforge.engine.executor import StepCall
+from omniforge.engine.active import StepCall
 from omniforge.engine.plan import Plan, Step
 from omniforge.engine.state import StepResult, Waiting
 from omniforge.runs.service import RunService, StartRequest
 
 
 class ClockAtTheGate(SystemClock):
-    """Closes the gate of the database when it is asked for the time for the third time after `armed`.
+    """Closes the gate of the database when it is asked for the time for the second time after `armed`.
 
-    The first two belong to the step's waiting, the third to the run's.
+    The first belongs to the step's waiting, the second to the run's.
     """
 
     def __init__(self, db: Database) -> None:
@@ -31,8 +33,10 @@ class ClockAtTheGate(SystemClock):
     def now(self) -> datetime:
         if self.asked is not None:
             self.asked += 1
-            if self.asked == 3:
-                assert self.db.gate.acquire(blocking=False)
+            if self.asked == 2:
+                holding = self.db.gate.acquire()  # free: it is taken without waiting
+                with pytest.raises(StopIteration):
+                    holding.send(None)
                 self.closed.set()
         return super().now()
 
@@ -46,7 +50,7 @@ async def test_a_run_that_is_cancelled_while_it_is_parked_is_cancelled(
         clock.asked = 0
         return Waiting("approval")
 
-    engine = EmbeddedEngine(database, {"do": wait}, clock, tmp_path, slots=4)
+    engine = make_engine(database, {"do": wait}, tmp_path, slots=4, clock=clock)
     await engine.open()
     runs = RunService(engine, 100)
     run_id = await runs.start_run(actor, StartRequest(plan=Plan((Step(key="a", kind="do"),)), subject="x"))
@@ -69,7 +73,7 @@ async def test_two_who_wake_the_same_runs_do_not_stop_each_other(
         calls.append(call.attempt)
         return Waiting("connection") if call.attempt == 1 else StepResult(output={})
 
-    engine = EmbeddedEngine(database, {"do": wait}, SystemClock(), tmp_path, slots=4)
+    engine = make_engine(database, {"do": wait}, tmp_path, slots=4)
     await engine.open()
     runs = RunService(engine, 100)
     plan = Plan((Step(key="a", kind="do"),))
@@ -90,7 +94,7 @@ async def test_of_two_answers_at_once_one_counts(database: Database, tmp_path: P
     async def go_on(call: StepCall) -> StepResult:
         return StepResult(output=call.outputs["ask"]["output"])
 
-    engine = EmbeddedEngine(database, {"ask": wait, "do": go_on}, SystemClock(), tmp_path, slots=4)
+    engine = make_engine(database, {"ask": wait, "do": go_on}, tmp_path, slots=4)
     await engine.open()
     runs = RunService(engine, 100)
     plan = Plan((Step(key="ask", kind="ask"), Step(key="do", kind="do", needs=("ask",))))

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniforge.core.errors import Invalid
-from omniforge.engine.plan import OnError, Plan, Retry, Step, validate_plan, waves
+from omniforge.engine.plan import OnError, Plan, Retry, Step, waves
 from omniforge.engine.recovery.policy import Failure
 from omniforge.engine.recovery.retry import retry
 from omniforge.engine.templates import fill
+from omniforge.engine.validation import validate_plan
 
 
 def step(key: str, *needs: str, **more: Any) -> Step:
@@ -101,19 +102,19 @@ def test_a_cycle_is_found_and_its_path_is_named(plan: Plan, a: int, b: int) -> N
 
 def test_a_whole_template_keeps_its_type_and_inside_text_becomes_text() -> None:
     seen = {"a": {"output": {"rows": [{"n": 1}], "none": None}, "status": "completed"}}
-    assert fill("${a.output.rows}", {}, seen) == [{"n": 1}]
-    assert fill("${a.output.rows.0.n}", {}, seen) == 1
-    assert fill("n=${a.output.rows.0.n}, ${input.who}!", {"who": "Maya"}, seen) == "n=1, Maya!"
-    assert fill({"x": ["${a.output.none}", "${a.output.missing.deep}"]}, {}, seen) == {"x": [None, None]}
-    assert fill("${a.output.rows} and ${nothing}", {}, seen) == '[{"n": 1}] and '
+    assert fill("${a.output.rows}", {"input": {}, **seen}) == [{"n": 1}]
+    assert fill("${a.output.rows.0.n}", {"input": {}, **seen}) == 1
+    assert fill("n=${a.output.rows.0.n}, ${input.who}!", {"input": {"who": "Maya"}, **seen}) == "n=1, Maya!"
+    assert fill({"x": ["${a.output.none}", "${a.output.missing.deep}"]}, seen) == {"x": [None, None]}
+    assert fill("${a.output.rows} and ${nothing}", {"input": {}, **seen}) == '[{"n": 1}] and '
 
 
 @given(st.text(), st.dictionaries(st.text(), st.text()))
 def test_filling_any_text_never_fails_and_inserted_text_is_not_read_again(
     text: str, given_input: dict[str, str]
 ) -> None:
-    fill(text, given_input, {})
-    assert fill("${input.x}", {"x": "${input.y}", "y": "secret"}, {}) == "${input.y}"
+    fill(text, {"input": given_input})
+    assert fill("${input.x}", {"input": {"x": "${input.y}", "y": "secret"}}) == "${input.y}"
 
 
 @given(st.integers(1, 10), st.floats(0, 100))

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from omniforge.agents import store, views
+from omniforge.agents.due import DueAgent
 from omniforge.agents.inbox import Inbox
 from omniforge.agents.launch import Launch
 from omniforge.agents.schedule import next_fire
@@ -144,7 +145,7 @@ class Activation:
         row.version, row.pending, row.summary = version, None, ""
 
     async def pause(self, actor: Actor, agent_id: str, reason: str) -> None:
-        """Stop its fires; what runs finishes."""
+        """Stop its fires; what runs finishes. Nothing starts any more once this returns."""
         async with self.db.transaction() as session:
             row = await store.get_agent(session, actor.tenant_id, agent_id)
             if row.status not in (AgentStatus.ACTIVE.value, AgentStatus.PAUSED.value):
@@ -152,8 +153,9 @@ class Activation:
                 raise Conflict(message, code="not_active", agent_id=agent_id, status=row.status)
             if row.status == AgentStatus.ACTIVE.value:
                 await self._pause(session, row, actor.by, reason)
+        await self.launch.starts.settled()
 
-    async def pause_unattended(self, due: AgentRow, reason: str, notice: str) -> None:
+    async def pause_unattended(self, due: AgentRow | DueAgent, reason: str, notice: str) -> None:
         """Pause an agent that cannot go on by itself, and tell its owner why."""
         async with self.db.transaction() as session:
             row = await store.get_agent(session, due.tenant_id, due.id)
@@ -161,6 +163,7 @@ class Activation:
                 return
             await self._pause(session, row, "system:agents", reason)
             self.inbox.deliver(session, row, kind="notice", title=f"{row.name} is paused", text=notice)
+        await self.launch.starts.settled()
 
     async def on_disconnected(self, tenant_id: str, connection_id: str) -> None:
         """Pause the agents bound to a connection that is gone, and tell their owners."""
@@ -186,6 +189,7 @@ class Activation:
             row.status, row.next_fire_at = AgentStatus.ARCHIVED.value, None
             row.updated_at = self.clock.now()
             await self._note(session, actor.by, row, "agent.archived")
+        await self.launch.starts.settled()
 
     def next_fire(self, row: AgentRow) -> datetime | None:
         if row.schedule is None:

@@ -13,6 +13,7 @@ from omniforge.core.actor import Actor
 from omniforge.core.errors import NotFound
 from omniforge.core.paging import Paging
 from omniforge.engine.events import EventRow
+from omniforge.engine.plan import plan_json
 from omniforge.runs.service import Mode, RunService, RunView, run_json
 
 Json = dict[str, Any]
@@ -140,4 +141,4 @@ class Executions:
 
 
 def read(view: RunView) -> Reading:
-    return Reading(run_json(view), json.loads(view.run.plan), json.loads(view.run.facts))
+    return Reading(run_json(view), plan_json(view.plan), json.loads(view.run.facts))

@@ -12,9 +12,11 @@ from omniforge.agents.people import name_of
 from omniforge.agents.planner import plan_for_agent
 from omniforge.agents.rooms import Connections, Skills
 from omniforge.agents.schemas import AgentContent, Snapshot
+from omniforge.agents.starts import Starts
 from omniforge.agents.store import AgentRow
 from omniforge.core.actor import Actor
 from omniforge.core.errors import Invalid, NotFound
+from omniforge.engine.plan import Plan
 from omniforge.integrations.schemas import Connection, ConnectionStatus
 from omniforge.runs.service import Mode, RunService, StartRequest
 from omniforge.tenants.service import TenantService
@@ -39,6 +41,48 @@ class Occasion:
 
 
 @dataclass(frozen=True, slots=True)
+class Recipe:
+    """What an agent's snapshot runs as."""
+
+    plan: Plan
+    timezone: str
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, manifest: Sequence[Mapping[str, Any]] = ()) -> Recipe:
+        return cls(plan_for_agent(snapshot, manifest), snapshot.content.timezone)
+
+    def request(  # noqa: PLR0917 - whose, which, why and with what
+        self,
+        actor: Actor,
+        agent_id: str,
+        occasion: Occasion,
+        version: int,
+        connections: Mapping[str, str],
+        name: str,
+    ) -> StartRequest:
+        """What the door is asked for. name: of the actor, as people call them."""
+        facts = {
+            "agent_id": agent_id,
+            "agent_version": version,
+            "timezone": self.timezone,
+            "connections": dict(connections),
+            "resources": [dict(resource) for resource in occasion.resources],
+            "user": {"id": actor.user_id, "name": name},
+        }
+        return StartRequest(
+            plan=self.plan,
+            subject=f"{SUBJECT}{agent_id}",
+            input=occasion.input_data,
+            mode=occasion.mode,
+            trigger_type=occasion.trigger_type,
+            triggered_by=occasion.triggered_by,
+            logical_time=occasion.logical_time,
+            facts=facts,
+            idempotency_key=occasion.idempotency_key,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """Starts runs of agents. Whether the agent may run at all has been decided before."""
 
@@ -46,6 +90,7 @@ class Launch:
     skills: Skills
     integrations: Connections
     tenants: TenantService
+    starts: Starts = field(default_factory=Starts)
 
     async def pin(self, actor: Actor, agent_id: str, content: AgentContent) -> Snapshot:
         """The content with every skill resolved to its files, once; Invalid when one is gone."""
@@ -90,25 +135,9 @@ class Launch:
         manifest: Sequence[Mapping[str, Any]] = (),
     ) -> str:
         """Start it through the one door; returns the run id once the run is durable."""
-        facts = {
-            "agent_id": row.id,
-            "agent_version": version,
-            "timezone": snapshot.content.timezone,
-            "connections": dict(connections),
-            "resources": [dict(resource) for resource in occasion.resources],
-            "user": {"id": actor.user_id, "name": await name_of(self.tenants, actor)},
-        }
-        request = StartRequest(
-            plan=plan_for_agent(snapshot, manifest),
-            subject=f"{SUBJECT}{row.id}",
-            input=occasion.input_data,
-            mode=occasion.mode,
-            trigger_type=occasion.trigger_type,
-            triggered_by=occasion.triggered_by,
-            logical_time=occasion.logical_time,
-            facts=facts,
-            idempotency_key=occasion.idempotency_key,
-        )
+        name = await name_of(self.tenants, actor)
+        recipe = Recipe.of(snapshot, manifest)
+        request = recipe.request(actor, row.id, occasion, version, connections, name)
         return await self.runs.start_run(actor, request)
 
     async def problems(self, actor: Actor, row: AgentRow, content: AgentContent) -> list[Json]:

@@ -10,8 +10,8 @@ from omniforge.tenants.service import TenantService
 _BOOKKEEPING = frozenset({"agent:view", "agent:execute"})
 
 
-async def standing_actor(tenants: TenantService, tenant_id: str, user_id: str) -> Actor | None:
-    """A person with the rights they have now; None when they have left."""
+async def standing_person(tenants: TenantService, tenant_id: str, user_id: str) -> tuple[Actor, str] | None:
+    """A person with the rights they have now, and their name; None when they have left."""
     asked = Actor(tenant_id, user_id, Role.VIEWER, f"user:{user_id}")
     try:
         user, _ = await tenants.describe(asked)
@@ -19,7 +19,7 @@ async def standing_actor(tenants: TenantService, tenant_id: str, user_id: str) -
         return None
     if user.disabled_at is not None:
         return None
-    return Actor(tenant_id, user.id, user.role, f"user:{user.id}", permissions_of(user.role))
+    return Actor(tenant_id, user.id, user.role, f"user:{user.id}", permissions_of(user.role)), user.name
 
 
 async def name_of(tenants: TenantService, actor: Actor) -> str:

@@ -14,7 +14,7 @@ from omniforge.agents.schedule import check_cron, zone_of
 from omniforge.agents.schemas import AgentContent, AgentDraft, Snapshot, TriggerType
 from omniforge.core.errors import Invalid
 from omniforge.core.shapes import mistakes
-from omniforge.engine.plan import validate_plan
+from omniforge.engine.validation import validate_plan
 
 Json = dict[str, Any]
 RESERVED_KEYS = frozenset({"input", "config", "prev", "steps"})

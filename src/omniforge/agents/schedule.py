@@ -9,7 +9,7 @@ hours" and follows elapsed time instead. cronsim alone does this only when neith
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -115,10 +115,13 @@ class DueFires:
     next: datetime | None
 
 
+@lru_cache(maxsize=1024)
 def due_fires(cron: str, zone: str, policy: MisfirePolicy, since: datetime, now: datetime) -> DueFires:
-    """Decide about every fire from `since` (the stored next fire, itself one) up to `now`."""
-    counted = list(islice(_until(cron, zone, since - _TICK, now), MAX_COUNTED + 1))
-    upcoming = next_fire(cron, zone, now)
+    """Decide about every fire from `since` (the stored next fire, itself one) up to `now`.
+
+    Remembered for a while: of the schedules that are due together, many are the same.
+    """
+    counted, upcoming = _counted(cron, zone, since, now)
     complete = len(counted) <= MAX_COUNTED
     late = [at for at in counted if now - at > LATE]
     prompt = [at for at in counted if now - at <= LATE] if complete else _recent(cron, zone, now)
@@ -132,6 +135,20 @@ def due_fires(cron: str, zone: str, policy: MisfirePolicy, since: datetime, now:
             room = max(0, MAX_CATCH_UP - len(prompt))
             chosen = [*late[:room], *prompt]
     return DueFires(tuple(chosen), len(counted) - len(chosen) if complete else None, upcoming)
+
+
+def _counted(
+    cron: str, zone: str, since: datetime, now: datetime
+) -> tuple[Sequence[datetime], datetime | None]:
+    """The fires from `since` up to `now`, one more than MAX_COUNTED at most, and the first one later."""
+    counted: list[datetime] = []
+    for at in fires_after(cron, zone, since - _TICK):
+        if at > now:
+            return counted, at
+        counted.append(at)
+        if len(counted) > MAX_COUNTED:
+            return counted, next_fire(cron, zone, now)
+    return counted, None
 
 
 def _until(cron: str, zone: str, after: datetime, end: datetime) -> Iterator[datetime]:

@@ -11,8 +11,9 @@ from omniforge.agents import finding, rules, schedule, store, views
 from omniforge.agents.activation import Activation, check_version
 from omniforge.agents.executions import SUBJECT, Executions
 from omniforge.agents.inbox import Inbox
-from omniforge.agents.launch import Launch, Occasion
+from omniforge.agents.launch import Launch, Occasion, Recipe
 from omniforge.agents.outcomes import Outcomes
+from omniforge.agents.people import name_of
 from omniforge.agents.planner import plan_for_agent
 from omniforge.agents.rooms import Connections, Skills, StoredSkill
 from omniforge.agents.schemas import (
@@ -282,9 +283,20 @@ class AgentService:
 
         resources: known from a connection (`{id, name, fields}`); sample data take their shape.
         """
+        with self.launch.starts.under_way():
+            return await self._start_test(actor, agent_id, mode, input_data or {}, resources)
+
+    async def _start_test(
+        self,
+        actor: Actor,
+        agent_id: str,
+        mode: TestMode,
+        input_data: Mapping[str, Any],
+        resources: Sequence[Mapping[str, Any]],
+    ) -> str:
         row = await self._editable(actor, agent_id)
         tester = replace(actor, permissions=actor.permissions | {"agent:edit"})  # this row was checked above
-        test = await self.trials.start(tester, row, mode, input_data or {}, resources)
+        test = await self.trials.start(tester, row, mode, input_data, resources)
         return test.id
 
     async def await_test(self, actor: Actor, test_id: str, timeout: float | None = None) -> TestReport:
@@ -331,13 +343,9 @@ class AgentService:
         idempotency_key: str | None = None,
     ) -> str:
         """Run the current version for real; returns the execution's id once it is durable."""
-        row = await self._row(actor, agent_id)
+        actor.require("agent:view")
         actor.require("agent:execute")
-        if row.status != AgentStatus.ACTIVE.value:
-            message = f"This agent is {row.status}. Switch it on first."
-            raise NotActive(message, agent_id=agent_id, status=row.status)
-        async with self.db.read() as session:
-            version = await store.get_version(session, actor.tenant_id, agent_id, row.version)
+        name = await name_of(self.tenants, actor)
         occasion = Occasion(
             input_data=input_data or {},
             trigger_type=trigger_type,
@@ -345,15 +353,17 @@ class AgentService:
             logical_time=logical_time,
             idempotency_key=idempotency_key,
         )
-        return await self.launch.start(
-            actor,
-            row,
-            Snapshot.model_validate(version.snapshot),
-            occasion,
-            version=version.version,
-            connections={str(name): str(chosen) for name, chosen in row.connections.items()},
-            manifest=version.manifest,
-        )
+        with self.launch.starts.under_way():
+            async with self.db.read() as session:
+                row = await store.get_agent(session, actor.tenant_id, agent_id, held=True)
+                if row.status != AgentStatus.ACTIVE.value:
+                    message = f"This agent is {row.status}. Switch it on first."
+                    raise NotActive(message, agent_id=agent_id, status=row.status)
+                version = await store.get_version(session, actor.tenant_id, agent_id, row.version)
+                recipe = Recipe.of(Snapshot.model_validate(version.snapshot), version.manifest)
+                connections = {str(title): str(chosen) for title, chosen in row.connections.items()}
+                request = recipe.request(actor, agent_id, occasion, version.version, connections, name)
+                return await self.runs.start_run(actor, request)
 
     # --- small parts ---------------------------------------------------------------------------------------
 

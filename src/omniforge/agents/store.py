@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, Integer, String, Text, UniqueConstraint, func, or_, select, update
+from sqlalchemy import Index, Integer, String, Text, UniqueConstraint, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -124,8 +124,10 @@ class InboxRow(TenantRow, Base):
 # --- agents ------------------------------------------------------------------------------------------------
 
 
-async def get_agent(session: AsyncSession, tenant_id: str, agent_id: str) -> AgentRow:
-    row = await session.get(AgentRow, (tenant_id, agent_id))
+async def get_agent(session: AsyncSession, tenant_id: str, agent_id: str, *, held: bool = False) -> AgentRow:
+    """held: nobody else may change it until the session ends (SQLite knows no such thing)."""
+    lock = {"read": True} if held else None
+    row = await session.get(AgentRow, (tenant_id, agent_id), with_for_update=lock)
     if row is None:
         raise NotFound("There is no such agent.", agent_id=agent_id)
     return row
@@ -170,31 +172,6 @@ async def agents_of(session: AsyncSession, tenant_id: str) -> list[AgentRow]:
         AgentRow.tenant_id == tenant_id, AgentRow.status != AgentStatus.ARCHIVED.value
     )
     return list(await session.scalars(query.order_by(AgentRow.updated_at.desc(), AgentRow.id)))
-
-
-async def due_agents(session: AsyncSession, now: datetime, limit: int) -> list[AgentRow]:
-    """Active agents of all tenants whose time has come, the longest overdue first."""
-    query = select(AgentRow).where(AgentRow.next_fire_at <= now, AgentRow.status == AgentStatus.ACTIVE.value)
-    return list(await session.scalars(query.order_by(AgentRow.next_fire_at).limit(limit)))
-
-
-async def earliest_fire(session: AsyncSession) -> datetime | None:
-    query = select(AgentRow.next_fire_at).where(
-        AgentRow.next_fire_at.is_not(None), AgentRow.status == AgentStatus.ACTIVE.value
-    )
-    return await session.scalar(query.order_by(AgentRow.next_fire_at).limit(1))
-
-
-async def move_fire(session: AsyncSession, row: AgentRow, fired: datetime, upcoming: datetime | None) -> bool:
-    """Set the next fire, unless the schedule was changed, paused or archived meanwhile."""
-    statement = (
-        update(AgentRow)
-        .where(AgentRow.tenant_id == row.tenant_id, AgentRow.id == row.id)
-        .where(AgentRow.status == AgentStatus.ACTIVE.value, AgentRow.next_fire_at == fired)
-        .values(next_fire_at=upcoming)
-        .returning(AgentRow.id)
-    )
-    return await session.scalar(statement) is not None
 
 
 # --- versions ----------------------------------------------------------------------------------------------

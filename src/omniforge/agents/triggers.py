@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from omniforge.agents import store
-from omniforge.agents.people import standing_actor
-from omniforge.agents.schedule import DueFires, MisfirePolicy, due_fires
-from omniforge.agents.service import AgentService, NotActive
-from omniforge.agents.store import AgentRow
-from omniforge.core.actor import Actor
+from omniforge.agents import due as queries
+from omniforge.agents.due import DueAgent
+from omniforge.agents.fires import SCHEDULER, Fires, fire_key
+from omniforge.agents.schedule import DueFires
+from omniforge.agents.service import AgentService
 from omniforge.core.clock import Clock, rfc3339
-from omniforge.core.errors import OmniForgeError
 from omniforge.engine.events import Event
+
+__all__ = ["SCHEDULER", "Scheduler", "fire_key"]
 
 log = logging.getLogger(__name__)
 
-SCHEDULER = "scheduler"
-BATCH = 100
+BATCH = 5_000
+"""Agents claimed at once; more would keep whoever wants to pause one of them waiting too long."""
 LONGEST_SLEEP = timedelta(seconds=30)
 """The machine's clock may jump, or the machine sleep: look at the time at least this often."""
 RETRY_DELAY = timedelta(seconds=10)
+BUSY_DELAY = timedelta(seconds=0.25)
+"""Before a look at agents that somebody else held: another process that fires them, a person's change."""
 
 
 class Scheduler:
@@ -34,8 +37,10 @@ class Scheduler:
     then found to be there.
     """
 
-    def __init__(self, agents: AgentService, clock: Clock) -> None:
-        self.agents, self.clock = agents, clock
+    def __init__(self, agents: AgentService, clock: Clock, batch: int = BATCH) -> None:
+        self.agents, self.clock, self.batch = agents, clock, batch
+        self._fires = Fires(agents.db, agents.launch)
+        self._looked = clock.now()
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -53,8 +58,12 @@ class Scheduler:
         """Fire what is due; returns when to look again."""
         failed = await self.fire_due()
         async with self.agents.db.read() as session:
-            earliest = await store.earliest_fire(session)
-        return self.clock.now() + RETRY_DELAY if failed else earliest
+            earliest = await queries.earliest_fire(session)
+            if earliest is None or earliest > self._looked:
+                return earliest
+            later = await queries.earliest_fire(session, after=self._looked)
+        again = self.clock.now() + (RETRY_DELAY if failed else BUSY_DELAY)
+        return again if later is None else min(again, later)
 
     async def _sleep(self, until: datetime | None, rung: asyncio.Event) -> None:
         waits: list[asyncio.Future[Any]] = [
@@ -69,83 +78,60 @@ class Scheduler:
             await asyncio.gather(*waits, return_exceptions=True)
 
     async def _nap(self, until: datetime | None) -> None:
-        """How long is looked up when the nap begins: the clock may have moved since the table was read."""
-        longest = LONGEST_SLEEP if until is None else min(until - self.clock.now(), LONGEST_SLEEP)
-        await self.clock.sleep(max(0.0, longest.total_seconds()))
+        """Until that time by the clock, which may be set meanwhile. Where others write too, never long."""
+        while True:
+            left = LONGEST_SLEEP if until is None else until - self.clock.now()
+            await self.clock.sleep(max(0.0, min(left, LONGEST_SLEEP).total_seconds()))
+            if not self.agents.db.is_sqlite or (until is not None and until <= self.clock.now()):
+                return
 
     async def fire_due(self) -> int:
-        """Fire every agent whose time has come; returns how many could not be fired and stay due."""
+        """Fire every agent whose time has come; returns how many were tried in vain and stay due."""
         failed: set[tuple[str, str]] = set()
+        full: set[str] = set()
         while True:
-            now = self.clock.now()
-            async with self.agents.db.read() as session:
-                due = await store.due_agents(session, now, BATCH + len(failed))
-            fresh = [row for row in due if (row.tenant_id, row.id) not in failed]
-            if not fresh:
+            self._looked = self.clock.now()
+            batch = await self._fires.start_due(self._looked, self.batch, but_not=failed, but_not_of=full)
+            await self._move_on(batch.fired)
+            for agent in batch.unattended:
+                if not await self._pause_unattended(agent):
+                    batch.failed.add((agent.tenant_id, agent.id))
+            failed |= batch.failed
+            full |= batch.full
+            if batch.is_last:
                 return len(failed)
-            done = await asyncio.gather(*(self._try_fire(row, now) for row in fresh))
-            failed |= {(row.tenant_id, row.id) for row, ok in zip(fresh, done, strict=True) if not ok}
 
-    async def _try_fire(self, row: AgentRow, now: datetime) -> bool:
-        """Whether the agent was fired; when not, it stays due and does not hold up the others."""
+    async def _pause_unattended(self, agent: DueAgent) -> bool:
         try:
-            await self._fire(row, now)
-        except OmniForgeError as error:
-            log.warning("agent %s of tenant %s is not fired yet: %s", row.id, row.tenant_id, error)
-            return False
+            await self.agents.activation.pause_unattended(
+                agent,
+                "The person who switched it on may no longer run agents.",
+                "The person who switched this agent on may no longer run agents here, so it does not run by "
+                "itself any more. Nothing was sent. Somebody who may run agents can switch it on again.",
+            )
         except Exception:
             # The path ends here: a fault of one agent must not reach the others.
-            log.exception("agent %s of tenant %s could not be fired", row.id, row.tenant_id)
+            log.exception("agent %s of tenant %s could not be paused", agent.id, agent.tenant_id)
             return False
         return True
 
-    async def _fire(self, row: AgentRow, now: datetime) -> None:
-        assert row.schedule is not None and row.next_fire_at is not None  # noqa: PT018, S101 - it was due
-        due = due_fires(row.schedule, row.timezone, MisfirePolicy(row.misfire_policy), row.next_fire_at, now)
-        actor = await self._activator(row)
-        if actor is None:
+    async def _move_on(self, fired: Sequence[tuple[DueAgent, DueFires]]) -> None:
+        """Write when they are due next, all in one transaction, with an event for what is dropped."""
+        if not fired:
             return
-        for at in due.run:
-            try:
-                await self.agents.start_run(
-                    actor,
-                    row.id,
-                    trigger_type="scheduled",
-                    triggered_by=SCHEDULER,
-                    logical_time=at,
-                    idempotency_key=fire_key(row.id, at),
-                )
-            except NotActive:
-                return  # paused or archived since we looked; that took its next fire away as well
-        await self._move_on(row, due)
-
-    async def _activator(self, row: AgentRow) -> Actor | None:
-        """Whoever switched it on, with the rights of today; without them the agent is paused."""
-        actor = await standing_actor(self.agents.tenants, row.tenant_id, row.activated_by or row.created_by)
-        if actor is not None and actor.may("agent:execute"):
-            return actor
-        await self.agents.activation.pause_unattended(
-            row,
-            "The person who switched it on may no longer run agents.",
-            "The person who switched this agent on may no longer run agents here, so it does not run by "
-            "itself any more. Nothing was sent. Somebody who may run agents can switch it on again.",
-        )
-        return None
-
-    async def _move_on(self, row: AgentRow, due: DueFires) -> None:
-        assert row.next_fire_at is not None  # noqa: S101 - it was due
         async with self.agents.db.transaction() as session:
-            moved = await store.move_fire(session, row, row.next_fire_at, due.next)
-            if moved and due.dropped != 0:
-                payload = {
-                    "reason": f"late by more than a minute, misfire policy {row.misfire_policy}",
-                    "dropped": due.dropped,
-                    "since": rfc3339(row.next_fire_at),
-                }
-                event = Event("fire.dropped", f"agent:{row.id}", self.clock.now(), SCHEDULER, payload)
-                await self.agents.runs.engine.events.append(session, row.tenant_id, event)
+            await queries.move_fires(session, [(agent, due.next) for agent, due in fired if due.dropped == 0])
+            told: dict[str, list[Event]] = {}
+            for agent, due in fired:
+                if due.dropped != 0 and await queries.move_fire(session, agent, agent.next_fire_at, due.next):
+                    told.setdefault(agent.tenant_id, []).append(self._dropped(agent, due.dropped))
+            for tenant_id, events in told.items():
+                await self.agents.runs.engine.events.append(session, tenant_id, *events)
 
-
-def fire_key(agent_id: str, at: datetime) -> str:
-    """What makes a fire the same fire: the agent and the time it is about."""
-    return f"fire:{agent_id}:{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    def _dropped(self, agent: DueAgent, count: int | None) -> Event:
+        payload = {
+            "reason": f"late by more than a minute, misfire policy {agent.misfire_policy}",
+            "dropped": count,
+            "since": rfc3339(agent.next_fire_at),
+        }
+        return Event("fire.dropped", f"agent:{agent.id}", self.clock.now(), SCHEDULER, payload)

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
 from omniforge.agents import endpoints as agents
-from omniforge.api import start_page
+from omniforge.api import metrics, operation, start_page
 from omniforge.bootstrap import Installation
 from omniforge.builder import endpoints as builder
 from omniforge.core import plainjson
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 ROUTERS = (
     start_page.router,
+    metrics.router,
+    operation.router,
     tenants.router,
     tenants.pages,
     skills.router,

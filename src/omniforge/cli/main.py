@@ -6,64 +6,22 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 not allowed, 5 unreachable
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
-from rich.console import Console
 
-from omniforge.core.config import Settings
-from omniforge.core.errors import OmniForgeError
+from omniforge.cli.terminal import AsJson, Port, console, run, settings_with
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 dev = typer.Typer(no_args_is_help=True, help="For developers: stand-ins for services, and the demonstration.")
 agent = typer.Typer(no_args_is_help=True, help="Agents.")
 key = typer.Typer(no_args_is_help=True, help="API keys.")
+database = typer.Typer(no_args_is_help=True, help="The database as a whole.")
 app.add_typer(dev, name="dev")
 app.add_typer(agent, name="agent")
 app.add_typer(key, name="key")
-
-console = Console()
-errors = Console(stderr=True)
-
-EXIT_BY_STATUS = {401: 4, 403: 4, 404: 3, 422: 2, 502: 5, 503: 5}
-INTERRUPTED = 130
-
-Port = Annotated[int | None, typer.Option(help="Port to listen on, or that the server listens on.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
-
-
-def run(work: Coroutine[Any, Any, Any]) -> Any:
-    """Do the work of a command; our errors become one line on stderr and an exit code."""
-    try:
-        return asyncio.run(work)
-    except OmniForgeError as error:
-        status = getattr(error, "http_status", 0) or error.status
-        errors.print(f"[red]{error.code}[/red]: {error.message}", highlight=False, soft_wrap=True)
-        raise typer.Exit(EXIT_BY_STATUS.get(status, 1)) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
-
-
-def settings_with(port: int | None = None, host: str | None = None) -> Settings:
-    given = {name: value for name, value in {"port": port, "host": host}.items() if value is not None}
-    try:
-        return Settings(**given)  # pyright: ignore[reportArgumentType]
-    except ValidationError as error:
-        for item in error.errors(include_url=False):
-            errors.print(
-                f"[red]setting {'.'.join(map(str, item['loc']))}[/red]: {item['msg']}", highlight=False
-            )
-        raise typer.Exit(2) from None
-
-
-def print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+app.add_typer(database, name="db")
 
 
 @app.command()
@@ -72,12 +30,25 @@ def up(
     host: Annotated[
         str | None, typer.Option(help="Address to listen on; beyond loopback needs sign-in.")
     ] = None,
-    log_level: Annotated[str, typer.Option(help="error, warning, info or debug.")] = "warning",
+    log_level: Annotated[str | None, typer.Option(help="error, warning, info or debug.")] = None,
 ) -> None:
     """Start the server and print its address and a one-time login link."""
     from omniforge.cli.server import serve  # noqa: PLC0415
 
     run(serve(settings_with(port, host), console, log_level))
+
+
+@app.command()
+def worker(
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Runs to drive at the same time.")] = None,
+) -> None:
+    """Drive runs of an installation on PostgreSQL; any number of these, on any machine."""
+    from omniforge.cli.worker import work  # noqa: PLC0415
+
+    settings = settings_with()
+    if concurrency is not None:
+        settings = settings.model_copy(update={"worker_concurrency": concurrency})
+    run(work(settings, console))
 
 
 @app.command()
@@ -127,6 +98,16 @@ def create_key(
     run(make_key(settings_with(port), console, name, permission))
 
 
+@database.command("move")
+def move_database(
+    to: Annotated[str, typer.Option(help="postgresql://user:password@host/database; it has to be empty.")],
+) -> None:
+    """Copy this SQLite installation into an empty PostgreSQL database; the original stays as it is."""
+    from omniforge.cli.db import move  # noqa: PLC0415
+
+    run(move(settings_with(), to, console))
+
+
 @app.command()
 def doctor() -> None:
     """Check this computer and say what to do."""
@@ -158,9 +139,22 @@ def demo(
     raise typer.Exit(run(play(folder, console)))
 
 
-def _add_rooms() -> None:
-    from omniforge.cli import skill  # noqa: PLC0415
+@dev.command()
+def simulate(
+    seed: Annotated[int | None, typer.Option(help="Only this one, with its history when it fails.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many.")] = 1000,
+    first: Annotated[int, typer.Option("--from", help="The first of them.")] = 0,
+) -> None:
+    """Run random plans under virtual time with crashes, delays and clock jumps; the last line is JSON."""
+    from omniforge.cli.simulate import play_many, play_one  # noqa: PLC0415
 
+    raise typer.Exit(play_many(first, seeds, console) if seed is None else play_one(seed, console))
+
+
+def _add_rooms() -> None:
+    from omniforge.cli import skill, verbs  # noqa: PLC0415
+
+    app.add_typer(verbs.app, name="runs", help="Runs: look at them, stop them, answer them, do them again.")
     app.add_typer(skill.app, name="skill", help="Skills: folders with a SKILL.md.")
 
 

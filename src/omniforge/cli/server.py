@@ -15,6 +15,7 @@ from rich.console import Console
 
 from omniforge.core.config import Settings
 from omniforge.core.errors import OmniForgeError, Unavailable
+from omniforge.core.logs import set_up_logs
 
 if TYPE_CHECKING:
     from omniforge.bootstrap import Installation
@@ -41,6 +42,7 @@ async def serving(settings: Settings, log_level: str = "error") -> AsyncGenerato
             host=settings.host,
             port=settings.port,
             log_level=log_level,
+            log_config=None,
             lifespan="off",
             access_log=False,  # it would keep one-time links and sign-in codes
             timeout_graceful_shutdown=5,
@@ -72,13 +74,15 @@ def check_port(settings: Settings) -> None:
             ) from error
 
 
-async def serve(settings: Settings, console: Console, log_level: str = "warning") -> None:
+async def serve(settings: Settings, console: Console, log_level: str | None = None) -> None:
     """Serve until interrupted; prints the address and a one-time login link once it answers."""
     from omniforge.sandboxes import SandboxUnavailable  # noqa: PLC0415
     from omniforge.tenants.local import check_binding  # noqa: PLC0415
 
     check_binding(settings)
-    async with serving(settings, log_level) as running:
+    level = (log_level or settings.log_level).upper()
+    set_up_logs(settings.log_format, level)
+    async with serving(settings, level.lower()) as running:
         console.print(f"OmniForge is up at [bold]{settings.url}[/bold]  (data in {settings.home})")
         if not settings.auth_required:
             link = await running.house.tenants.create_login_link()

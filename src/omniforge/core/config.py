@@ -5,10 +5,14 @@ from __future__ import annotations
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from omniforge.core.logs import LogFormat
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class NotionSettings(BaseSettings):
@@ -58,14 +62,59 @@ class Settings(BaseSettings):
     """What the command line shows to a server that requires sign-in."""
 
     max_body_bytes: int = 1_048_576
-    max_active_steps: int = 64
+    max_active_steps: int = Field(default=64, gt=0)
+    """Steps that run at the same time (slots of this process)."""
+    max_tenant_steps: int | None = Field(default=None, gt=0)
+    """Of these, steps of one tenant."""
+    max_provider_calls: Annotated[dict[str, int], NoDecode] = Field(default_factory=dict[str, int])
+    """Steps that use a model at the same time: `anthropic=8, openai/gpt=2` (provider, or provider/model)."""
+    max_provider_rate: Annotated[dict[str, int], NoDecode] = Field(default_factory=dict[str, int])
+    """Steps that start to use a model, per minute; written like `max_provider_calls`."""
+    max_sandboxes: int | None = Field(default=None, gt=0)
+    """Sandboxes that run at the same time on this machine."""
+    max_memory_mb: int | None = Field(default=None, gt=0)
+    """Sum of the memory hints of the steps that run, in MB."""
+    max_spawn_depth: int = Field(default=2, ge=0)
+    """Generations of runs below a run that may start without a person's approval."""
+    max_spawned_runs: int = Field(default=20, ge=0)
+    """Runs that one run may start without a person's approval."""
+    pressure_cpu_high: float = Field(default=90.0, gt=0, le=100)
+    """Percent; above it for 30 s nothing new starts."""
+    pressure_cpu_low: float = Field(default=75.0, gt=0, le=100)
+    """Percent; below it (and with memory below its own) work starts again."""
+    pressure_memory_high: float = Field(default=85.0, gt=0, le=100)
+    """Percent; above it nothing new starts."""
+    pressure_memory_low: float = Field(default=70.0, gt=0, le=100)
+    """Percent; see `pressure_cpu_low`."""
     max_unfinished_runs: int = 10_000
     """Runs of one tenant under way or queued."""
     sandbox_provider: str = "local"
     bubblewrap: Path = Path("/usr/bin/bwrap")
     """The program behind the local sandbox provider."""
     sqlite_synchronous: str = "NORMAL"
+    worker_concurrency: int = Field(default=100, gt=0)
+    """On PostgreSQL: runs that one process drives at the same time."""
+    up_drives_runs: bool = True
+    """On PostgreSQL: whether `omniforge up` drives runs itself, or leaves that to `omniforge worker`."""
+    max_tenant_runs: int = Field(default=200, gt=0)
+    """On PostgreSQL: runs of one tenant that are driven at the same time, over all processes."""
+    worker_heartbeat: float = Field(default=5.0, gt=0)
+    """Seconds between two signs of life of a worker."""
+    worker_stalled_after: float = Field(default=20.0, gt=0)
+    """Seconds without a sign of life after which a worker's runs go on with others."""
     fetch_allowed_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list[str])
+
+    log_format: LogFormat = LogFormat.TEXT
+    log_level: LogLevel = "WARNING"
+    metrics_enabled: bool = False
+    """True: `GET /metrics` answers."""
+    otel_endpoint: HttpUrl | None = None
+    """OTLP/HTTP collector that gets the traces, e.g. `http://localhost:4318`; needs the extra `telemetry`."""
+    otel_headers: SecretStr | None = None
+    """Sent with every trace, as `name=value,name=value`: what a hosted collector wants to see."""
+    otel_sample: float = Field(default=1.0, ge=0, le=1)
+    """Part of all runs that are traced."""
+    otel_service_name: str = "omniforge"
 
     notion: NotionSettings = Field(default_factory=NotionSettings)
 
@@ -75,6 +124,43 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return [part.strip().lower() for part in value.split(",") if part.strip()]
         return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def upper_case(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("max_provider_calls", "max_provider_rate", mode="before")
+    @classmethod
+    def split_figures(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        return {name.strip(): figure.strip() for name, _, figure in pairs}
+
+    @field_validator("max_provider_calls", "max_provider_rate")
+    @classmethod
+    def check_figures(cls, figures: dict[str, int]) -> dict[str, int]:
+        wrong = [name or "(no name)" for name, figure in figures.items() if not name or figure < 1]
+        if wrong:
+            raise ValueError(
+                f"every name takes a whole number above 0, as in anthropic=8: {', '.join(wrong)}"
+            )
+        return figures
+
+    @model_validator(mode="after")
+    def check_signs_of_life(self) -> Settings:
+        if self.worker_stalled_after < 2 * self.worker_heartbeat:
+            raise ValueError("worker_stalled_after has to be at least twice worker_heartbeat")
+        return self
+
+    @model_validator(mode="after")
+    def check_pressure(self) -> Settings:
+        if self.pressure_cpu_low >= self.pressure_cpu_high:
+            raise ValueError("pressure_cpu_low has to be below pressure_cpu_high")
+        if self.pressure_memory_low >= self.pressure_memory_high:
+            raise ValueError("pressure_memory_low has to be below pressure_memory_high")
+        return self
 
     @property
     def url(self) -> str:

@@ -1,21 +1,33 @@
-"""Sessions over one database. On SQLite every write takes its turn at one gate, so writers never collide."""
+"""Sessions over one database. Every write takes its turn at one gate, so writers never collide."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import URL, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
 from omniforge.db.base import Base
+from omniforge.db.reserve import Reserve, disk_full, is_full
 
 BUSY_TIMEOUT_MS = 10_000
+WRITERS_LOCK = 0x77726974
+"""Advisory lock of the one session that writes, over all processes of an installation on PostgreSQL."""
+IDLE_LIMIT = "15s"
+"""How long PostgreSQL waits in a transaction for a process that may be frozen before it lets its locks go."""
+
+
+def address(url: str | URL) -> URL:
+    """The address of a database, with the driver that we use."""
+    made = make_url(url)
+    is_postgres = made.get_backend_name() in ("postgresql", "postgres")
+    return made.set(drivername="postgresql+psycopg") if is_postgres else made
 
 
 def sqlite_pragmas(synchronous: str) -> tuple[str, ...]:
@@ -32,17 +44,20 @@ class Database:
     """One database. `read()` gives a session for queries, `transaction()` one that commits at its end.
 
     SQLite has one writer: `gate` is held by whoever writes, in this process, so that nobody waits in
-    SQLite's own sleep-and-retry. Writing transactions start with BEGIN IMMEDIATE.
+    SQLite's own sleep-and-retry. Writing transactions start with BEGIN IMMEDIATE. On PostgreSQL they start
+    with one lock, so that what reads before it writes is as safe there. The journal has its own locks.
     """
 
     def __init__(self, url: str, *, synchronous: str = "NORMAL") -> None:
-        self.url = make_url(url)
+        self.url = address(url)
         self.synchronous = synchronous
-        self.gate = threading.Lock()
-        self._queue = asyncio.Lock()
+        self.gate = asyncio.Lock()
+        self.unsettled: Callable[[], Awaitable[None]] | None = None
+        """Set while tables are behind what is durable: brings them up to date. Called with the gate held."""
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = create_async_engine(self.url)
+        self.engine = create_async_engine(self.url, **({} if self.is_sqlite else _SERVER))
         if self.is_sqlite:
+            self.reserve = Reserve(self.path)
             self._prepare_sqlite()
 
     @property
@@ -70,7 +85,13 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncSession]:
-        """A session for queries; what it changes is never committed."""
+        """A session for queries; what it changes is never committed.
+
+        It sees what was durable when it was asked for.
+        """
+        if self.unsettled is not None:
+            async with self._turn():
+                pass
         async with AsyncSession(self.engine, expire_on_commit=False) as session:
             yield session
 
@@ -78,29 +99,40 @@ class Database:
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
         """A session whose changes commit together at the end, or not at all.
 
-        Functions in `session.info["after_commit"]` are called once the commit is done. Keep it short: on
-        SQLite everybody else who writes waits, so nothing slow, and never the journal, is awaited inside.
+        Functions in `session.info["before_commit"]` are awaited last before the commit, those in
+        `session.info["after_commit"]` called once it is done. Keep it short: everybody else who writes
+        waits, so nothing slow, and never the journal, is awaited inside. `Unavailable` when the disk is full.
         """
-        async with self._turn(), self.engine.connect() as connection:
+        try:
+            async with self._turn(), self._connected() as session:
+                yield session
+        except OperationalError as error:
+            if not self.is_sqlite or not is_full(error.orig):
+                raise
+            self.reserve.give_up()
+            raise disk_full() from error
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncGenerator[AsyncSession]:
+        async with self.engine.connect() as connection:
             if self.is_sqlite:
                 await connection.execution_options(writes=True)
             async with AsyncSession(connection, expire_on_commit=False) as session:
                 async with session.begin():
+                    if not self.is_sqlite:
+                        await session.execute(_LOCK_WRITERS)
                     yield session
+                    for finish in session.info.get("before_commit", ()):
+                        await finish()
                 for call in session.info.get("after_commit", ()):
                     call()
 
     @asynccontextmanager
     async def _turn(self) -> AsyncGenerator[None]:
-        if not self.is_sqlite:
+        async with self.gate:
+            if self.unsettled is not None:
+                await self.unsettled()
             yield
-            return
-        async with self._queue:  # so that at most one pool thread ever waits for the gate
-            await _acquire(self.gate)
-            try:
-                yield
-            finally:
-                self.gate.release()
 
     async def create_tables(self) -> None:
         """Create every table that is missing (tests; installations use migrations)."""
@@ -111,17 +143,19 @@ class Database:
         await self.engine.dispose()
 
 
+_LOCK_WRITERS = text(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
+_SERVER: dict[str, Any] = {
+    "pool_pre_ping": True,  # the server may have been restarted since a connection was used last
+    "pool_size": 10,
+    "max_overflow": 20,
+    "connect_args": {
+        "options": f"-c idle_in_transaction_session_timeout={IDLE_LIMIT}",
+        "application_name": "omniforge",
+        "keepalives_idle": 10,
+        "tcp_user_timeout": 20_000,
+    },
+}
+
+
 async def _create_all(connection: AsyncConnection) -> None:
     await connection.run_sync(Base.metadata.create_all)
-
-
-async def _acquire(gate: threading.Lock) -> None:
-    """Take a thread lock without stopping the event loop; a cancelled waiter gives it back."""
-    if gate.acquire(blocking=False):
-        return
-    waiting = asyncio.ensure_future(asyncio.to_thread(gate.acquire))
-    try:
-        await asyncio.shield(waiting)
-    except asyncio.CancelledError:
-        waiting.add_done_callback(lambda _: gate.release())
-        raise

@@ -6,11 +6,13 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+import orjson
 from sqlalchemy import Integer, String, Text, UniqueConstraint, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -31,25 +33,31 @@ def storable(value: Any) -> str:
 
     For what is told, such as errors and logs. Inputs and outputs are refused instead, where they come in.
     """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return text.encode("utf-8", "replace").decode()
+    try:
+        return orjson.dumps(value, None, orjson.OPT_SORT_KEYS).decode()
+    except TypeError:  # what orjson refuses and json does not: lone surrogates, odd keys, very large numbers
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+        return text.encode("utf-8", "replace").decode()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that triples what making one costs, and every step makes several
 class Event:
-    """Something that happened. `type` is `noun.past`, `entity` what it happened to, payload ≤ 16 KB JSON."""
+    """Something that happened. `type` is `noun.past`, `entity` what it happened to, payload ≤ 16 KB JSON.
+
+    at: the moment, as text (RFC 3339, UTC) where its maker has that already.
+    """
 
     type: str
     entity: str
-    at: datetime
+    at: datetime | str
     actor: str
     payload: dict[str, Any] = field(default_factory=dict[str, Any])
     run_id: str | None = None
 
     def payload_json(self) -> str:
         text = storable(self.payload)
-        if len(text.encode()) > MAX_PAYLOAD:
-            return json.dumps({"truncated": True, "bytes": len(text.encode())})
+        if len(text) > MAX_PAYLOAD // 4 and (size := len(text.encode())) > MAX_PAYLOAD:
+            return json.dumps({"truncated": True, "bytes": size})
         return text
 
 
@@ -63,7 +71,7 @@ class EventRow(Base):
     tenant_id: Mapped[str] = mapped_column(String(64))
     seq: Mapped[int] = mapped_column(Integer)
     type: Mapped[str] = mapped_column(String(64))
-    entity: Mapped[str] = mapped_column(String(160))
+    entity: Mapped[str] = mapped_column(String(400))
     run_id: Mapped[str | None] = mapped_column(String(64), index=True)
     at: Mapped[str] = mapped_column(String(32))
     actor: Mapped[str] = mapped_column(String(160))
@@ -100,26 +108,59 @@ INSERT_SQL = (
 )
 
 
-def chained_rows(
-    tenant_id: str, head: tuple[int, str] | None, events: Iterable[Event]
-) -> list[tuple[str, int, str, str, str | None, str, str, str, str]]:
-    """Rows (in the order of INSERT_SQL) that continue the tenant's chain after `head` = (seq, hash)."""
-    seq, last = head or (0, FIRST_HASH)
-    rows: list[tuple[str, int, str, str, str | None, str, str, str, str]] = []
-    for event in events:
+UnchainedRow = tuple[str, str, str, "str | None", str, str, str]
+"""tenant_id, type, entity, run_id, at, actor, payload: an event that has no place in its tenant's chain yet."""
+ChainedRow = tuple[str, int, str, str, "str | None", str, str, str, str]
+"""In the order of INSERT_SQL."""
+
+
+def unchained_row(tenant_id: str, event: Event) -> UnchainedRow:
+    """ValueError for a unit separator, which would make the row's hash ambiguous."""
+    at = event.at if isinstance(event.at, str) else rfc3339(event.at)
+    entity, run_id, actor = event.entity, event.run_id, event.actor
+    if "\x1f" in f"{tenant_id}{event.type}{entity}{run_id}{actor}{at}":
+        raise ValueError("control characters in the head of an event")
+    return (tenant_id, event.type, entity, run_id, at, actor, event.payload_json())
+
+
+def chained(heads: dict[str, tuple[int, str]], rows: Iterable[UnchainedRow]) -> Iterator[ChainedRow]:
+    """Rows that continue their tenants' chains after `heads` (tenant → seq, hash), which goes along."""
+    for row in rows:
+        tenant_id, type_, entity, run_id, at, actor, payload = row
+        seq, last = heads.get(tenant_id, _NO_HEAD)
         seq += 1
-        at, payload = rfc3339(event.at), event.payload_json()
-        last = row_hash(
-            last, tenant_id, seq, event.type, event.entity, event.run_id, at, event.actor, payload
-        )
-        rows.append((tenant_id, seq, event.type, event.entity, event.run_id, at, event.actor, payload, last))
-    return rows
+        last = row_hash(last, tenant_id, seq, type_, entity, run_id, at, actor, payload)
+        heads[tenant_id] = (seq, last)
+        yield (tenant_id, seq, type_, entity, run_id, at, actor, payload, last)
 
 
-def row_hash(previous: str, *parts: str | int | None) -> str:
-    """Hash of one row: covers the previous row's hash and every field."""
-    text = json.dumps([previous, *parts], separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+_NO_HEAD = (0, FIRST_HASH)
+
+
+def chained_rows(tenant_id: str, head: tuple[int, str] | None, events: Iterable[Event]) -> list[ChainedRow]:
+    """Rows that continue the tenant's chain after `head` = (seq, hash)."""
+    return list(chained({tenant_id: head or _NO_HEAD}, (unchained_row(tenant_id, event) for event in events)))
+
+
+def row_hash(
+    previous: str,
+    tenant_id: str,
+    seq: int,
+    type_: str,
+    entity: str,
+    run_id: str | None,
+    at: str,
+    actor: str,
+    payload: str,
+) -> str:
+    """SHA-256 of one row: the previous row's hash and every field, with unit separators between them.
+
+    The separator cannot stand in a field: JSON, the payload, escapes it, and `unchained_row` refuses it.
+    """
+    head = (
+        f"{previous}\x1f{tenant_id}\x1f{seq}\x1f{type_}\x1f{entity}\x1f{run_id or ''}\x1f{at}\x1f{actor}\x1f"
+    )
+    return hashlib.sha256((head + payload).encode()).hexdigest()
 
 
 async def first_broken(session: AsyncSession, tenant_id: str) -> int | None:
@@ -140,16 +181,27 @@ Subscriber = Callable[[EventRow, str], Awaitable[None]]
 """Called after commit with the event and its tenant; at least once, so it must be idempotent."""
 
 
-class EventLog:
-    """Append to and read from the log. `announce()` wakes live readers after a commit."""
+AppendAtEnd = Callable[[AsyncSession, Mapping[str, Sequence[Event]]], Awaitable[None]]
+"""Writes the events of each tenant with what the session has changed."""
 
-    def __init__(self, db: Database) -> None:
+
+class EventLog:
+    """Append to and read from the log. `announce()` wakes live readers after a commit.
+
+    `at_end` writes what a session appended, last in its transaction: for a database with many writers.
+    """
+
+    def __init__(self, db: Database, at_end: AppendAtEnd | None = None) -> None:
         self.db = db
+        self._at_end = at_end
         self._arrived = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def append(self, session: AsyncSession, tenant_id: str, *events: Event) -> None:
         """Write events in the caller's transaction; readers are woken when it has committed."""
+        if self._at_end is not None:
+            self._put_off(session, tenant_id, events, self._at_end)
+            return
         connection = await session.connection()
         found = (await connection.exec_driver_sql(HEAD_SQL, (tenant_id,))).first()
         head = (int(found.seq), str(found.hash)) if found else None
@@ -157,10 +209,26 @@ class EventLog:
             await connection.exec_driver_sql(INSERT_SQL, row)
         session.info.setdefault("after_commit", []).append(self.announce)
 
+    def _put_off(
+        self, session: AsyncSession, tenant_id: str, events: Sequence[Event], at_end: AppendAtEnd
+    ) -> None:
+        """Keep events for the end of the transaction, where writers of one tenant may wait for each other."""
+        pending: dict[str, list[Event]] | None = session.info.get("events")
+        if pending is None:
+            pending = session.info["events"] = {}
+            finish = partial(at_end, session, pending)
+            session.info.setdefault("before_commit", []).append(finish)
+            session.info.setdefault("after_commit", []).append(self.announce)
+        pending.setdefault(tenant_id, []).extend(events)
+
     def announce(self) -> None:
         """Wake everybody who waits for events. Call on the event loop, after the commit."""
         arrived, self._arrived = self._arrived, asyncio.Event()
         arrived.set()
+
+    def arrival(self) -> asyncio.Event:
+        """Set by the next commit that holds events. Take it before reading: then none is missed."""
+        return self._arrived
 
     async def read(
         self,

@@ -1,359 +1,444 @@
-"""The one path of a step: admission, attempt, handler, output check, checkpoint, recovery, event."""
+"""The one path: admission, attempt, handler, output check, checkpoint, recovery, event."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from omniforge.core.clock import Clock, rfc3339
-from omniforge.core.errors import Fatal, OmniForgeError
-from omniforge.engine import templates
-from omniforge.engine.active import ActiveRun, Fenced, Handler, StepCall
-from omniforge.engine.admission import Admission
-from omniforge.engine.events import Event
-from omniforge.engine.journal import SqliteJournal
+from omniforge.core.errors import OmniForgeError
+from omniforge.engine import budgets, takeup
+from omniforge.engine.active import ActiveRun, Fenced, Handler
+from omniforge.engine.admission import Admission, NeverFits
+from omniforge.engine.artifacts import ArtifactStore
+from omniforge.engine.attempts import Attempts
+from omniforge.engine.changes import Draft, leftovers
+from omniforge.engine.expansion import is_plain
+from omniforge.engine.journal import Journal
+from omniforge.engine.launching import Launcher, slot_request
+from omniforge.engine.outputs import Outputs
 from omniforge.engine.plan import OnError, Step
-from omniforge.engine.recovery.policy import Failure, classify, timed_out
-from omniforge.engine.recovery.retry import Again, retry
-from omniforge.engine.state import (
-    RunStatus,
-    Signal,
-    StepResult,
-    StepState,
-    StepStatus,
-    Waiting,
-    final_status,
-)
-from omniforge.engine.store import Change, StepRecord
+from omniforge.engine.recovery.decide import decide
+from omniforge.engine.recovery.decision import Again, AskPerson, Decision, GiveUp, Later, told
+from omniforge.engine.recovery.history import History
+from omniforge.engine.recovery.policy import Failure, classify
+from omniforge.engine.recovery.wave import overrun, seconds_left
+from omniforge.engine.saga import Saga
+from omniforge.engine.slots import SlotRequest
+from omniforge.engine.state import RunStatus, Signal, StepResult, StepState, StepStatus, Waiting, final_status
+from omniforge.engine.store import Change, RunStore
 
-log = logging.getLogger(__name__)
-
-MAX_OUTPUT = 1_048_576
-ENGINE = "system:engine"
+GRACE = 5.0
+"""Seconds that a cancelled step may take to leave."""
 
 
 class Executor:
     """Drives runs. Everything it decides is a `Change` that is durable before anything builds on it."""
 
     def __init__(
-        self, journal: SqliteJournal, handlers: Mapping[str, Handler], admission: Admission, clock: Clock
+        self,
+        journal: Journal,
+        store: RunStore,
+        artifacts: ArtifactStore,
+        *,
+        handlers: Mapping[str, Handler],
+        admission: Admission,
+        clock: Clock,
+        grace: float = GRACE,
     ) -> None:
         self.journal = journal
-        self.handlers = handlers
+        self.store = store
         self.admission = admission
+        self.admission.holders = self.held_slots
         self.clock = clock
+        self.grace = grace
+        outputs = Outputs(artifacts)
+        self._outputs = outputs
+        self._attempts = Attempts(journal, handlers, outputs, clock)
+        self._launcher = Launcher(admission, outputs)
+        self.runs: set[ActiveRun] = set()
+        """Every run that may hold slots."""
+        self._saga = Saga(journal, self._attempts, outputs, clock)
+
+    def begin(self, run: ActiveRun, change: Change) -> None:
+        """Let a new run's first steps start with the very change that makes it durable."""
+        self.runs.add(run)
+        draft = Draft(run, self.clock.now())
+        draft.tell("run.started", {"plan_hash": run.record.plan_hash})
+        draft.status = RunStatus.RUNNING
+        run.launched = self._launcher.launch(run, draft, run.progress.startable())
+        draft.join(change)
+        run.status, run.begun = RunStatus.RUNNING, True
+
+    def abandon(self, run: ActiveRun) -> None:
+        """Give back what a run that did not become durable held."""
+        for key in list(run.slots):
+            self._release(run, key)
+        self.runs.discard(run)
+
+    def held_slots(self) -> Iterable[SlotRequest]:
+        """What the steps under way hold, counted from the runs themselves."""
+        return (request for run in self.runs for request in run.slots.values())
+
+    # --- the run -------------------------------------------------------------------------------------------
 
     async def execute_run(self, run: ActiveRun, corrupted: Iterable[str] = ()) -> RunStatus:
-        """Drive a run until it is over or only waits; returns where it stands.
+        """Drive a run until it is over, waits or is paused; returns where it stands.
 
         When this is cancelled nothing is written: what was under way is left to recovery.
         """
-        events = [self._event(run, "checkpoint.corrupted", key, {"step": key}) for key in corrupted]
-        if run.status is RunStatus.QUEUED:
-            events.append(self._event(run, "run.started", None, {"plan_hash": run.record.plan_hash}))
+        overdue: asyncio.Task[None] | None = None
+        self.runs.add(run)
         try:
-            await self._advance(run, run.progress.startable(), events, status=RunStatus.RUNNING)
-            while (run.tasks or run.answers) and not run.ending and run.problem is None:
-                if not run.answers:
-                    await run.wake.wait()
-                    run.wake.clear()
-                while run.answers and not run.ending:
-                    await self._take_answer(run, *run.answers.pop(0))
+            if run.begun:
+                self._make_tasks(run, run.launched)
+            else:
+                await self._take_up(run, corrupted)
+            if run.plan.estimate is not None:
+                overdue = asyncio.create_task(self._call_overdue(run, run.plan.estimate))
+            await self._watch(run)
             await self._stop_tasks(run)
             if run.problem is not None:
                 raise run.problem
-            return await self._settle_run(run)
+            return run.status if run.status.is_over else await self._settle_run(run)
         finally:
+            if overdue is not None:
+                overdue.cancel()
             await self._stop_tasks(run)
+            self.runs.discard(run)
 
-    async def execute_step(self, run: ActiveRun, key: str) -> None:
-        """One step from admission to its checkpoint, over as many attempts as recovery decides."""
+    async def _take_up(self, run: ActiveRun, corrupted: Iterable[str]) -> None:
+        draft = Draft(run, self.clock.now())
+        for key in corrupted:
+            draft.tell("checkpoint.corrupted", {"step": key}, key)
+        if run.status is RunStatus.QUEUED:
+            draft.tell("run.started", {"plan_hash": run.record.plan_hash})
+        draft.status = RunStatus.RUNNING
+        await self._launcher.expand_again(run, draft)
+        takeup.recall(run)
+        for key in takeup.count_interruptions(run):
+            failure = takeup.interrupted_too_often(key)
+            run.failure = run.failure or (key, failure)
+            draft.fail(key, failure)
+        takeup.obey(run, run.request)
+        takeup.wake_due(run, draft.at)
+        run.begun = True
+        for key in run.progress.waiting():
+            self._set_alarm(run, run.progress.states[key].wake_at)
+        self._make_tasks(run, await self._advance(run, draft, run.progress.startable()))
+
+    async def _watch(self, run: ActiveRun) -> None:
+        """Until nothing is under way any more, or must not be."""
+        hard: asyncio.TimerHandle | None = None
+        try:
+            while run.tasks and run.problem is None:
+                if run.failure is not None and run.plan.fail_fast:
+                    return
+                if run.ending:
+                    for key in run.idle & run.tasks.keys():
+                        run.tasks[key].cancel()
+                if run.cancelled_by is not None and hard is None:
+                    run.stopping.set()
+                    loop = asyncio.get_running_loop()
+                    hard = loop.call_later(self.grace, lambda: _cancel_tasks(run))
+                await run.wake.wait()
+                run.wake.clear()
+                if run.poked and not run.status.is_over:
+                    run.poked = False
+                    await self._look_again(run)
+        finally:
+            if hard is not None:
+                hard.cancel()
+
+    async def _look_again(self, run: ActiveRun) -> None:
+        """Act on what people did to the stored run since."""
+        stored = await self.store.run(run.record.id)
+        if stored is None or stored.record.epoch != run.record.epoch:
+            raise Fenced(f"run {run.record.id} is driven by somebody else")
+        takeup.obey(run, stored.request)
+        draft = Draft(run, self.clock.now())
+        ready = takeup.take_answers(run, stored.steps) + takeup.wake_due(run, draft.at)
+        if ready:
+            self._make_tasks(run, await self._advance(run, draft, ready))
+
+    async def _call_overdue(self, run: ActiveRun, estimate: float) -> None:
+        begun = self.clock.now()
+        while True:
+            spent = (self.clock.now() - begun).total_seconds()
+            overdue = overrun(estimate, spent)
+            if overdue is not None:
+                break
+            await self.clock.sleep(seconds_left(estimate, spent) or 0.0)
+        if not run.ending:
+            run.pausing = overdue.reason
+            run.wake.set()
+
+    # --- one step ------------------------------------------------------------------------------------------
+
+    async def execute_step(self, run: ActiveRun, key: str) -> list[str]:
+        """One step from admission to its checkpoint, over as many attempts as recovery decides.
+
+        Returns the steps that its end lets start.
+        """
         step, state = run.progress.by_key[key], run.progress.states[key]
+        if key in run.progress.groups:
+            return await self._gather(run, step)
         while True:
             try:
                 if key not in run.slots:
-                    await self.admission.acquire()
-                    run.slots.add(key)
-                    await self._begin_attempt(run, step)
-                outcome = await self._attempt(run, step)
+                    await self._rest(run, step, state)
+                    await self._acquire(run, step)
+                outcome = await self._attempts.attempt(run, step, state)
+            except NeverFits as error:
+                outcome = classify(error)
             finally:
                 self._release(run, key)
             match outcome:
                 case StepResult():
                     return await self._complete(run, step, outcome)
                 case Waiting():
-                    return await self._wait(run, step, outcome)
+                    return await self._park_step(run, step, outcome)
                 case Failure():
-                    state.failures += 1
-                    decision = retry(outcome, state.failures, step.retry, f"{run.record.id}/{key}")
-                    if decision is None:
-                        return await self._fail(run, step, outcome)
+                    decision = self._decide(run, step, state, outcome)
+                    if isinstance(decision, GiveUp | AskPerson) or (run.ending and not run.is_to_pause):
+                        return await self._fail(run, step, outcome, decision)
                     await self._note_retry(run, step, outcome, decision)
-                    await self.clock.sleep(decision.delay)
+                    if run.is_to_pause:
+                        return []
 
-    async def _attempt(self, run: ActiveRun, step: Step) -> StepResult | Waiting | Failure:
-        state = run.progress.states[step.key]
-        read = {*step.needs, *templates.references(step.inputs)}
-        outputs = run.progress.view(read)
+    async def _rest(self, run: ActiveRun, step: Step, state: StepState) -> None:
+        """Until the moment at which the next attempt may begin."""
+        if state.wake_at is None:
+            return
+        run.idle.add(step.key)
+        moment = datetime.fromisoformat(state.wake_at)
+        while (left := (moment - self.clock.now()).total_seconds()) > 0:
+            await self.clock.sleep(min(left, 3600))
+        run.idle.discard(step.key)
 
-        async def emit(type_: str, payload: dict[str, Any]) -> None:
-            event = self._event(run, type_, step.key, {"step": step.key, **payload})
-            await self.journal.write(Change(run.record.id, run.record.tenant_id, events=[event]))
+    async def _acquire(self, run: ActiveRun, step: Step) -> None:
+        """Wait for a slot, then begin the next attempt."""
+        request = slot_request(run, step)
+        run.idle.add(step.key)
+        await self.admission.acquire(request)
+        run.slots[step.key] = request
+        run.idle.discard(step.key)
+        draft = Draft(run, self.clock.now())
+        draft.start(step.key, step.kind)
+        await self._write(run, draft)
 
-        inputs = templates.fill(step.inputs, run.record.input, outputs)
-        call = StepCall(run.record, step, state.attempt, inputs, outputs, emit)
-        limit = asyncio.timeout(step.timeout)
+    async def _gather(self, run: ActiveRun, step: Step) -> list[str]:
+        """A composite step whose steps are over gets its output from theirs."""
         try:
-            async with limit:
-                result = await self.handlers[step.kind](call)
-                return _checked(result)
-        except TimeoutError as error:
-            if step.timeout is not None and limit.expired():
-                return timed_out(step.timeout)
-            return classify(error)
+            result = await self._outputs.gather(run, step)
         except OmniForgeError as error:
-            return classify(error)
-        except Exception as error:
-            # The path of a handler's fault ends here: told in plain words, kept whole for developers.
-            log.exception("step %s of run %s failed unexpectedly", step.key, run.record.id)
-            return classify(error)
+            return await self._fail(run, step, classify(error))
+        return await self._complete(run, step, result)
 
-    # --- changes -------------------------------------------------------------------------------------------
+    async def _complete(self, run: ActiveRun, step: Step, result: StepResult) -> list[str]:
+        key = step.key
+        state = run.progress.states[key]
+        draft = Draft(run, self.clock.now())
+        state.result, state.error, state.reason, state.finished_at = result, None, None, draft.at
+        ready = run.progress.settle(key, StepStatus.COMPLETED)
+        if result.signal is Signal.STOP:
+            run.stopped = result.message or key
+        payload: dict[str, Any] = {
+            "step": key,
+            "attempt": state.attempt,
+            "message": result.message,
+            "signal": result.signal.value,
+            "artifacts": result.artifacts,
+        }
+        draft.tell("step.completed", payload, key)
+        draft.put(key, run.texts.pop(key, None))
+        return await self._advance(run, draft, ready, ended=key)
+
+    async def _fail(
+        self, run: ActiveRun, step: Step, failure: Failure, decision: Decision | None = None
+    ) -> list[str]:
+        draft = Draft(run, self.clock.now())
+        if isinstance(decision, AskPerson):
+            failure = replace(failure, needs_person=True)
+        if step.on_error is OnError.SKIP and not failure.needs_person:
+            return await self._advance(run, draft, draft.skip(step.key, failure.code, failure.shown()))
+        run.failure = run.failure or (step.key, failure)
+        draft.fail(step.key, failure, None if decision is None else told(decision))
+        await self._write(run, draft)
+        return []
+
+    async def _park_step(self, run: ActiveRun, step: Step, waiting: Waiting) -> list[str]:
+        draft = Draft(run, self.clock.now())
+        state = run.progress.states[step.key]
+        state.status, state.reason = StepStatus.WAITING, waiting.reason
+        state.wake_at = None if waiting.until is None else rfc3339(waiting.until)
+        payload = {"step": step.key, "reason": waiting.reason, "until": state.wake_at, **waiting.details}
+        draft.tell("step.waiting", payload, step.key)
+        draft.put(step.key)
+        await self._write(run, draft)
+        self._set_alarm(run, state.wake_at)
+        return []
+
+    def _set_alarm(self, run: ActiveRun, wake_at: str | None) -> None:
+        if wake_at is not None:
+            run.alarms.append(asyncio.create_task(self._alarm(run, datetime.fromisoformat(wake_at))))
+
+    async def _alarm(self, run: ActiveRun, moment: datetime) -> None:
+        """Wakes a run that is still driven then; a parked one is woken by its worker."""
+        while (left := (moment - self.clock.now()).total_seconds()) > 0:
+            await self.clock.sleep(min(left, 3600))
+        run.poke()
+
+    def _decide(self, run: ActiveRun, step: Step, state: StepState, failure: Failure) -> Decision:
+        """What follows a failed attempt; the step remembers it."""
+        policy = step.retry
+        if step.on_error is OnError.RETRY and policy.attempts == 1:
+            policy = replace(policy, attempts=3)
+        budget = budgets.left(run, step)
+        history = History.from_json(state.history)
+        decision = decide(
+            failure,
+            history,
+            policy,
+            f"{run.record.id}/{step.key}",
+            fallbacks=len(step.resources.fallbacks),
+            allows_partial=policy.partial,
+            tokens_left=budget.tokens,
+            money_left=budget.money,
+        )
+        state.failures += 1
+        state.history = history.after(failure, decision).to_json()
+        return decision
+
+    async def _note_retry(
+        self, run: ActiveRun, step: Step, failure: Failure, decision: Again | Later
+    ) -> None:
+        now = self.clock.now()
+        draft = Draft(run, now)
+        state = run.progress.states[step.key]
+        state.status, state.error = StepStatus.READY, failure.shown()
+        state.wake_at = rfc3339(now + timedelta(seconds=decision.delay)) if decision.delay > 0 else None
+        payload = {"step": step.key, "attempt": state.attempt, "error": state.error, **told(decision)}
+        draft.tell("step.retried", payload, step.key)
+        draft.put(step.key)
+        await self._write(run, draft)
 
     async def _advance(
-        self,
-        run: ActiveRun,
-        ready: Iterable[str],
-        events: list[Event],
-        *,
-        records: list[StepRecord] | None = None,
-        guard: tuple[str, int] | None = None,
-        status: RunStatus | None = None,
-    ) -> None:
-        """Write what just ended together with what it makes start (or skip), then start it."""
-        records = records if records is not None else []
-        starting: list[str] = []
-        queue = [] if run.ending else list(ready)
-        for key in queue:  # grows while skipped steps make others ready
-            step = run.progress.by_key[key]
-            reason = self._skip_reason(run, step)
-            if isinstance(reason, Failure):
-                run.failure = (key, reason)
-                records.append(self._settled(run, key, StepStatus.FAILED, error=reason.shown()))
-                events.append(self._event(run, "step.failed", key, {"step": key, "error": reason.shown()}))
-                break
-            if reason is not None:
-                run.progress.states[key].reason = reason
-                queue.extend(run.progress.settle(key, StepStatus.SKIPPED))
-                records.append(self._record(run, key))
-                events.append(self._event(run, "step.skipped", key, {"step": key, "reason": reason}))
-                continue
-            run.progress.states[key].status = StepStatus.READY
-            if self.admission.try_acquire():
-                run.slots.add(key)
-                events.append(self._started(run, step))
-            records.append(self._record(run, key))
-            starting.append(key)
-        await self._write(run, records, events, guard=guard, status=status)
-        run.status = status or run.status
-        for key in starting:
+        self, run: ActiveRun, draft: Draft, ready: Iterable[str], *, ended: str | None = None
+    ) -> list[str]:
+        """Write what just ended together with what it makes start (or skip), or with the end of the run.
+
+        Returns the steps that may get a task now.
+        """
+        launched = self._launcher.launch(run, draft, ready)
+        alone = len(run.tasks) == 1 and ended in run.tasks
+        if alone and not launched and run.progress.unfinished == 0 and not run.ending:
+            draft.end(final_status(run.plan, run.progress.states))
+        await self._write(run, draft)
+        run.status = draft.status or run.status
+        return launched
+
+    async def _load_and_launch(self, run: ActiveRun, step: Step) -> list[str]:
+        """Decide on a step that needs large outputs to be decided on."""
+        try:
+            keys = await self._outputs.load(run, step)
+        except OmniForgeError as error:
+            return await self._fail(run, step, classify(error))
+        try:
+            return await self._advance(run, Draft(run, self.clock.now()), [step.key])
+        finally:
+            for key in keys:
+                run.loaded.pop(key, None)
+
+    # --- tasks ---------------------------------------------------------------------------------------------
+
+    def _make_tasks(self, run: ActiveRun, keys: Iterable[str]) -> None:
+        for key in keys:
             run.tasks[key] = asyncio.create_task(self._guarded(run, key))
 
-    async def _take_answer(self, run: ActiveRun, key: str, result: StepResult | None) -> None:
-        state = run.progress.states[key]
-        state.result, state.reason = result, None
-        if result is None:
-            await self._advance(run, [key], [])
-        else:
-            await self._advance(run, run.progress.settle(key, StepStatus.COMPLETED), [])
-
     async def _guarded(self, run: ActiveRun, key: str) -> None:
+        """Do a step, and go on with one of those it lets start: a chain is one task."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for the type checker
+        decided = ""  # with large outputs, once
         try:
-            await self.execute_step(run, key)
+            while True:
+                step = run.progress.by_key[key]
+                if key not in {decided, *run.slots} and not is_plain(step) and self._outputs.unloaded(run, step):
+                    launched, decided = await self._load_and_launch(run, step), key
+                else:
+                    launched = await self.execute_step(run, key)
+                if not launched:
+                    return
+                following, *others = launched
+                del run.tasks[key]
+                key, run.tasks[following] = following, task
+                self._make_tasks(run, others)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - a journal that cannot write ends the drive
             run.problem = error
         finally:
-            run.tasks.pop(key, None)
-            run.wake.set()
-
-    def _skip_reason(self, run: ActiveRun, step: Step) -> str | Failure | None:
-        if run.progress.is_cut_off(step):
-            return "needs_skipped"
-        if step.when is None:
-            return None
-        try:
-            seen = run.progress.view(templates.condition_references(step.when))
-            return None if templates.is_true(step.when, run.record.input, seen) else "when_false"
-        except Fatal as error:
-            return classify(error)
-
-    async def _begin_attempt(self, run: ActiveRun, step: Step) -> None:
-        event = self._started(run, step)
-        await self._write(run, [self._record(run, step.key)], [event])
-
-    def _started(self, run: ActiveRun, step: Step) -> Event:
-        state = run.progress.states[step.key]
-        state.status = StepStatus.RUNNING
-        state.attempt += 1
-        run.started[step.key] = rfc3339(self.clock.now())
-        payload = {"step": step.key, "kind": step.kind, "attempt": state.attempt}
-        return self._event(run, "step.started", step.key, payload)
-
-    async def _complete(self, run: ActiveRun, step: Step, result: StepResult) -> None:
-        state = run.progress.states[step.key]
-        state.result, state.error = result, None
-        if result.signal is Signal.STOP:
-            run.stopped = result.message or step.key
-        ready = run.progress.settle(step.key, StepStatus.COMPLETED)
-        payload: dict[str, Any] = {"step": step.key, "attempt": state.attempt, "message": result.message}
-        payload |= {"signal": result.signal.value, "artifacts": list(result.artifacts)}
-        events = [self._event(run, "step.completed", step.key, payload)]
-        records = [self._record(run, step.key)]
-        await self._advance(run, ready, events, records=records, guard=(step.key, state.attempt))
-
-    async def _wait(self, run: ActiveRun, step: Step, waiting: Waiting) -> None:
-        state = run.progress.states[step.key]
-        state.status, state.reason = StepStatus.WAITING, waiting.reason
-        payload = {"step": step.key, "reason": waiting.reason, **waiting.details}
-        event = self._event(run, "step.waiting", step.key, payload)
-        await self._write(run, [self._record(run, step.key)], [event], guard=(step.key, state.attempt))
-
-    async def _fail(self, run: ActiveRun, step: Step, failure: Failure) -> None:
-        state = run.progress.states[step.key]
-        shown = failure.shown()
-        payload = {"step": step.key, "attempt": state.attempt, "error": shown}
-        if step.on_error is OnError.SKIP and not failure.needs_person:
-            state.error, state.reason = shown, failure.code
-            ready = run.progress.settle(step.key, StepStatus.SKIPPED)
-            events = [self._event(run, "step.skipped", step.key, {**payload, "reason": failure.code})]
-            records = [self._record(run, step.key)]
-            await self._advance(run, ready, events, records=records, guard=(step.key, state.attempt))
-            return
-        run.failure = (step.key, failure)
-        record = self._settled(run, step.key, StepStatus.FAILED, error=shown)
-        events = [self._event(run, "step.failed", step.key, payload)]
-        await self._write(run, [record], events, guard=(step.key, state.attempt))
-
-    async def _note_retry(self, run: ActiveRun, step: Step, failure: Failure, decision: Again) -> None:
-        state = run.progress.states[step.key]
-        state.status, state.error = StepStatus.READY, failure.shown()
-        payload = {
-            "step": step.key,
-            "attempt": state.attempt,
-            "error": failure.shown(),
-            "delay": round(decision.delay, 3),
-            "reason": decision.reason,
-        }
-        event = self._event(run, "step.retried", step.key, payload)
-        await self._write(run, [self._record(run, step.key)], [event], guard=(step.key, state.attempt))
-
-    async def _settle_run(self, run: ActiveRun) -> RunStatus:
-        """Nothing runs any more: the run is over, or waits."""
-        waiting = list(run.progress.waiting())
-        if waiting and not run.ending:
-            reasons = {key: run.progress.states[key].reason for key in waiting}
-            event = self._event(run, "run.waiting", None, {"waiting_for": reasons})
-            await self._write(run, [], [event], status=RunStatus.WAITING)
-            return RunStatus.WAITING
-        status, error = self._ending(run)
-        left = StepStatus.SKIPPED if run.stopped is not None else StepStatus.CANCELLED
-        records: list[StepRecord] = []
-        events: list[Event] = []
-        for key, state in run.progress.states.items():
-            if not state.status.is_over:
-                state.reason = state.reason or status.value
-                state.status = left
-                records.append(self._record(run, key))
-                payload = {"step": key, "reason": status.value}
-                events.append(self._event(run, f"step.{left.value}", key, payload))
-        payload: dict[str, Any] = {"status": status.value, "subject": run.record.subject, "error": error}
-        actor = run.cancelled_by or ENGINE
-        finished = Event(
-            "run.finished", f"run:{run.record.id}", self.clock.now(), actor, payload, run.record.id
-        )
-        await self._write(run, records, [*events, finished], status=status, error=error)
-        return status
-
-    def _ending(self, run: ActiveRun) -> tuple[RunStatus, dict[str, Any] | None]:
-        if run.cancelled_by is not None:
-            return RunStatus.CANCELLED, None
-        if run.failure is not None:
-            key, failure = run.failure
-            status = RunStatus.NEEDS_PERSON if failure.needs_person else RunStatus.FAILED
-            return status, {**failure.shown(), "step": key}
-        return final_status(run.plan, run.progress.states), None
+            run.idle.discard(key)
+            if run.tasks.get(key) is task:
+                del run.tasks[key]
+            if not run.tasks or run.ending or run.problem is not None:
+                run.wake.set()
 
     async def _stop_tasks(self, run: ActiveRun) -> None:
-        tasks = list(run.tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks = [*run.tasks.values(), *run.alarms]
+        if tasks:
+            run.alarms.clear()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            run.tasks.clear()
         for key in list(run.slots):  # of tasks that were cancelled before they began
             self._release(run, key)
 
     def _release(self, run: ActiveRun, key: str) -> None:
-        if key in run.slots:
-            run.slots.discard(key)
-            self.admission.release()
+        request = run.slots.pop(key, None)
+        if request is not None:
+            self.admission.release(request)
 
-    # --- small parts ---------------------------------------------------------------------------------------
+    # --- the end -------------------------------------------------------------------------------------------
 
-    async def _write(
-        self,
-        run: ActiveRun,
-        steps: list[StepRecord],
-        events: list[Event],
-        *,
-        guard: tuple[str, int] | None = None,
-        status: RunStatus | None = None,
-        error: dict[str, Any] | None = None,
-    ) -> None:
-        change = Change(
-            run_id=run.record.id,
-            tenant_id=run.record.tenant_id,
-            steps=steps,
-            guard=guard,
-            status=status,
-            error=error,
-            at=rfc3339(self.clock.now()),
-            events=events,
-        )
-        if not await self.journal.write(change):
+    async def _settle_run(self, run: ActiveRun) -> RunStatus:
+        """Nothing runs any more: the run is over, waits, or is paused."""
+        draft = Draft(run, self.clock.now())
+        waiting = run.progress.waiting()
+        if run.is_to_pause and run.progress.unfinished:
+            draft.status, draft.request = RunStatus.PAUSED, ""
+            draft.tell("run.paused", {"reason": run.pausing})
+        elif waiting and (not run.ending or run.is_to_pause):
+            moments = [wake for key in waiting if (wake := run.progress.states[key].wake_at) is not None]
+            draft.status, draft.wake_at = RunStatus.WAITING, min(moments, default=None)
+            reasons = {key: run.progress.states[key].reason for key in waiting}
+            draft.tell("run.waiting", {"waiting_for": reasons, "until": draft.wake_at})
+        else:
+            status, error = RunStatus.CANCELLED, None
+            if run.cancelled_by is None and run.failure is not None:
+                status, error = await self._saga.end_failed(run)
+                draft = Draft(run, self.clock.now())
+            elif run.cancelled_by is None:
+                status = final_status(run.plan, run.progress.states)
+            left = StepStatus.SKIPPED if run.stopped is not None else StepStatus.CANCELLED
+            leftovers(draft, run.progress.left_over(), left, status.value)
+            draft.end(status, error, run.cancelled_by)
+        await self._write(run, draft)
+        run.status = draft.status or run.status
+        return run.status
+
+    async def _write(self, run: ActiveRun, draft: Draft) -> None:
+        if not await self.journal.write(draft.change()):
             raise Fenced(f"run {run.record.id} is over, or another writer drives it")
-
-    def _settled(
-        self, run: ActiveRun, key: str, status: StepStatus, error: dict[str, Any] | None = None
-    ) -> StepRecord:
-        run.progress.states[key].error = error
-        run.progress.settle(key, status)
-        return self._record(run, key)
-
-    def _record(self, run: ActiveRun, key: str) -> StepRecord:
-        state = run.progress.states[key]
-        finished = rfc3339(self.clock.now()) if state.status.is_over else None
-        copy = StepState(state.status, state.attempt, state.failures, state.result, state.error, state.reason)
-        return StepRecord(run.record.id, key, copy, run.started.get(key), finished)
-
-    def _event(self, run: ActiveRun, type_: str, key: str | None, payload: dict[str, Any]) -> Event:
-        entity = f"run:{run.record.id}" if key is None else f"step:{run.record.id}/{key}"
-        return Event(type_, entity, self.clock.now(), ENGINE, payload, run.record.id)
+        if run.problem is not None:
+            raise run.problem  # a change before this one, on which this one may build, could not be written
 
 
-def _checked(result: Any) -> StepResult | Waiting:
-    """A handler's answer, or `Fatal` when it cannot be stored."""
-    if isinstance(result, Waiting):
-        return result
-    if not isinstance(result, StepResult):
-        raise Fatal(f"The handler returned {type(result).__name__}, not a result", code="bad_output")
-    try:
-        size = len(json.dumps(result.output, ensure_ascii=False, allow_nan=False).encode())
-    except (TypeError, ValueError) as error:
-        raise Fatal(f"The step's output is not plain JSON: {error}", code="bad_output") from error
-    if size > MAX_OUTPUT:
-        raise Fatal(f"The step's output is {size} bytes; at most {MAX_OUTPUT}", code="bad_output")
-    return result
+def _cancel_tasks(run: ActiveRun) -> None:
+    for task in run.tasks.values():
+        task.cancel()

@@ -4,26 +4,54 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Index, Integer, String, Text, UniqueConstraint, func, select
+from sqlalchemy import Index, Integer, String, Text, func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from omniforge.db import Base, Database
 from omniforge.engine.events import Event, storable
-from omniforge.engine.state import UNFINISHED, RunStatus, Signal, StepResult, StepState, StepStatus
+from omniforge.engine.plan import Plan
+from omniforge.engine.state import SHARED, UNFINISHED, RunStatus, Signal, StepResult, StepState, StepStatus
+
+
+class PlanRow(Base):
+    """A plan, stored once under its SHA-256."""
+
+    __tablename__ = "plans"
+
+    hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    plan: Mapped[str] = mapped_column(Text)
+
+
+OPEN_RUNS = f"status IN ({', '.join(repr(status.value) for status in sorted(UNFINISHED))})"
+"""Condition of the index of unfinished runs; only a query with these very words uses it."""
+
+
+def _partial(name: str, condition: str, *columns: str, unique: bool = False) -> Index:
+    """An index of some rows: the others cost nothing when they are written."""
+    where = text(condition)
+    return Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
 
 
 class RunRow(Base):
-    """One run. Times are RFC 3339 text, JSON columns canonical text: both are covered by hashes elsewhere."""
+    """One run. Times are RFC 3339 text, JSON columns canonical text.
+
+    epoch: raised by whoever takes the run over; a writer with an older one is refused.
+    request: what a person asked the driver for, `cancel <who>` or `pause`.
+    wake_at: when a waiting run goes on by itself.
+    """
 
     __tablename__ = "runs"
     __table_args__ = (
-        UniqueConstraint("tenant_id", "idempotency_key"),
+        _partial("ix_runs_key", "idempotency_key IS NOT NULL", "tenant_id", "idempotency_key", unique=True),
         Index("ix_runs_subject", "tenant_id", "subject", "created_at"),
-        Index("ix_runs_status", "status", "tenant_id"),
+        _partial("ix_runs_open", OPEN_RUNS, "status", "tenant_id"),
+        _partial("ix_runs_parent", "parent_id IS NOT NULL", "parent_id"),
+        {"sqlite_with_rowid": False},
     )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -31,7 +59,6 @@ class RunRow(Base):
     subject: Mapped[str] = mapped_column(String(160))
     mode: Mapped[str] = mapped_column(String(16))
     status: Mapped[str] = mapped_column(String(16))
-    plan: Mapped[str] = mapped_column(Text)
     plan_hash: Mapped[str] = mapped_column(String(64))
     input: Mapped[str] = mapped_column(Text)
     trigger_type: Mapped[str] = mapped_column(String(32))
@@ -40,6 +67,12 @@ class RunRow(Base):
     facts: Mapped[str] = mapped_column(Text)
     idempotency_key: Mapped[str | None] = mapped_column(String(200))
     error: Mapped[str | None] = mapped_column(Text)
+    epoch: Mapped[int] = mapped_column(Integer)
+    request: Mapped[str | None] = mapped_column(String(200))
+    priority: Mapped[int] = mapped_column(Integer)
+    parent_id: Mapped[str | None] = mapped_column(String(64))
+    depth: Mapped[int] = mapped_column(Integer)
+    wake_at: Mapped[str | None] = mapped_column(String(32))
     created_at: Mapped[str] = mapped_column(String(32))
     started_at: Mapped[str | None] = mapped_column(String(32))
     finished_at: Mapped[str | None] = mapped_column(String(32))
@@ -52,16 +85,23 @@ class StepRow(Base):
     __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLAlchemy reads a plain class attribute
 
     run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
     status: Mapped[str] = mapped_column(String(16))
     attempt: Mapped[int] = mapped_column(Integer)
     failures: Mapped[int] = mapped_column(Integer)
     result: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(Text)
+    history: Mapped[str | None] = mapped_column(Text)
+    wake_at: Mapped[str | None] = mapped_column(String(32))
     started_at: Mapped[str | None] = mapped_column(String(32))
     finished_at: Mapped[str | None] = mapped_column(String(32))
     checksum: Mapped[str] = mapped_column(String(64))
+
+
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +112,6 @@ class RunRecord:
     tenant_id: str
     subject: str
     mode: str
-    plan: str
     plan_hash: str
     input: dict[str, Any]
     trigger_type: str
@@ -81,77 +120,164 @@ class RunRecord:
     facts: dict[str, Any]
     idempotency_key: str | None
     created_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class StepRecord:
-    """One step row to be written."""
-
-    run_id: str
-    key: str
-    state: StepState
-    started_at: str | None
-    finished_at: str | None
+    epoch: int = 0
+    priority: int = 0
+    parent_id: str | None = None
+    depth: int = 0
 
     def values(self) -> tuple[Any, ...]:
-        state = self.state
-        result = None if state.result is None else storable(asdict(state.result))
-        error = None if state.error is None else storable(state.error)
-        row = (
-            self.run_id,
-            self.key,
-            state.status.value,
-            state.attempt,
-            state.failures,
-            result,
-            error,
-            state.reason,
-            self.started_at,
-            self.finished_at,
+        """In the order of RUN_COLUMNS."""
+        return (
+            self.id,
+            self.tenant_id,
+            self.subject,
+            self.mode,
+            RunStatus.QUEUED.value,
+            self.plan_hash,
+            canonical(self.input),
+            self.trigger_type,
+            self.triggered_by,
+            self.logical_time,
+            canonical(self.facts),
+            self.idempotency_key,
+            self.created_at,
+            self.epoch,
+            self.priority,
+            self.parent_id,
+            self.depth,
         )
-        return (*row, checksum(row))
 
 
-@dataclass(frozen=True, slots=True)
+RUN_COLUMNS = (
+    "id, tenant_id, subject, mode, status, plan_hash, input, trigger_type, triggered_by, logical_time, facts,"
+    " idempotency_key, created_at, epoch, priority, parent_id, depth"
+)
+STEP_COLUMNS = "run_id, key, status, attempt, failures, result, error, reason, history, wake_at, started_at, finished_at, checksum"
+_CHECKED = tuple(STEP_COLUMNS.replace(",", "").split())[:-1]
+
+
+def step_values(run_id: str, key: str, state: StepState, output: str | None = None) -> tuple[Any, ...]:
+    """A step row in the order of STEP_COLUMNS: what the state is at this moment.
+
+    output: JSON of the result's output, where it is known already.
+    """
+    row = (
+        run_id,
+        key,
+        state.status.value,
+        state.attempt,
+        state.failures,
+        None if state.result is None else result_json(state.result, output),
+        None if state.error is None else storable(state.error),
+        state.reason,
+        None if state.history is None else storable(state.history),
+        state.wake_at,
+        state.started_at,
+        state.finished_at,
+    )
+    return (*row, checksum(row))
+
+
+@dataclass(slots=True)
 class Change:
     """One atomic change of one run: all of it becomes durable together, or none.
 
-    `guard` = (key, attempt): refused unless that step is under way with that attempt, which fences late
-    writers.
+    new_run: the run itself, with `plan`, and the `progress` that it takes over from another; refused over
+        `quota` (that many unfinished runs of the tenant).
+    steps: rows as `step_values` gives them.
+    epoch: refused unless the run still has this epoch and is not over, which fences late writers.
+    answers: key of a step; refused unless it still waits, so that one answer counts.
+    status: refused when the run is over already, unless `reopen`, which is refused unless it is over.
+    request: sets what a person asked for; "" clears it.
+    wake_at: with a status: when the run goes on by itself.
     """
 
     run_id: str
     tenant_id: str
     new_run: RunRecord | None = None
+    plan: Plan | None = None
+    progress: Mapping[str, StepState] = field(default_factory=dict[str, StepState])
     quota: int | None = None
-    """With a new run: refused when the tenant has this many unfinished ones."""
-    steps: Sequence[StepRecord] = ()
-    guard: tuple[str, int] | None = None
-    answers: bool = False
-    """With a guard: refused as well unless the step still waits, so that one answer counts."""
+    steps: Sequence[tuple[Any, ...]] = ()
+    epoch: int | None = None
+    answers: str | None = None
     status: RunStatus | None = None
+    reopen: bool = False
     error: dict[str, Any] | None = None
+    request: str | None = None
     at: str | None = None
+    wake_at: str | None = None
     events: Sequence[Event] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """An unfinished run as recovery finds it; `corrupted` are keys whose checkpoint did not hold."""
+    """A run as recovery finds it; `corrupted` are keys whose checkpoint did not hold."""
 
     record: RunRecord
+    plan: Plan
     status: RunStatus
     steps: dict[str, StepState] = field(default_factory=dict[str, StepState])
     corrupted: tuple[str, ...] = ()
+    request: str | None = None
+    started_at: str | None = None
 
 
 def canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """JSON with sorted keys. Equal values give equal text. TypeError for what is no plain JSON, NaN and lone surrogates included."""
+    if not value and isinstance(value, dict):
+        return "{}"
+    try:
+        return _CANONICAL(value)
+    except ValueError as error:
+        raise TypeError(str(error)) from error
 
 
 def checksum(row: Sequence[Any]) -> str:
-    """SHA-256 over a step row without its checksum."""
-    return hashlib.sha256(canonical(list(row)).encode()).hexdigest()
+    """SHA-256 over a step row without its checksum: its values as text, with unit separators between them."""
+    return hashlib.sha256(_ROW.format(*row).encode()).hexdigest()
+
+
+_ROW = "\x1f".join("{}" for _ in _CHECKED)
+
+
+def result_json(result: StepResult, output: str | None = None) -> str:
+    """What `result_from` reads; without what has its default. `output`: its JSON, where it is known already."""
+    kept: dict[str, Any] = {}
+    if output is None:
+        kept["output"] = result.output
+    if result.message is not None:
+        kept["message"] = result.message
+    if result.signal is not Signal.OK:
+        kept["signal"] = result.signal.value
+    if result.artifacts:
+        kept["artifacts"] = list(result.artifacts)
+    if result.effects:
+        kept["effects"] = result.effects
+    if result.usage:
+        kept["usage"] = dict(result.usage)
+    if result.stored:
+        kept["stored"] = dict(result.stored)
+    if output is None:
+        return storable(kept)
+    return f'{{"output":{output}}}' if not kept else f'{{"output":{output},{storable(kept)[1:]}'
+
+
+def result_from(text: str) -> StepResult:
+    raw: dict[str, Any] = json.loads(text)
+    return StepResult(
+        output=raw["output"],
+        message=raw.get("message"),
+        signal=Signal(raw.get("signal", Signal.OK.value)),
+        artifacts=tuple(raw.get("artifacts", ())),
+        effects=raw.get("effects", 0),
+        usage=raw.get("usage"),
+        stored=raw.get("stored"),
+    )
+
+
+class PlanDamaged(ValueError):
+    """A stored plan is not what its hash says."""
 
 
 class RunStore:
@@ -159,30 +285,80 @@ class RunStore:
 
     def __init__(self, db: Database) -> None:
         self.db = db
+        self._plans: dict[str, Plan] = {}
 
-    async def unfinished(self) -> list[StoredRun]:
-        """Every run that is not over, with its steps, oldest first."""
+    async def unfinished_ids(self) -> list[str]:
+        """Runs that are queued or running, oldest first."""
+        return await self._ids(RunStatus.QUEUED, RunStatus.RUNNING)
+
+    async def parked_ids(self) -> list[str]:
+        """Runs that wait or are paused, oldest first."""
+        return await self._ids(RunStatus.WAITING, RunStatus.PAUSED)
+
+    async def _ids(self, *wanted: RunStatus) -> list[str]:
+        query = select(RunRow.id).where(
+            text(OPEN_RUNS), RunRow.status.in_([status.value for status in wanted])
+        )
         async with self.db.read() as session:
-            runs = list(
-                await session.scalars(
-                    select(RunRow)
-                    .where(RunRow.status.in_([status.value for status in UNFINISHED]))
-                    .order_by(RunRow.created_at)
-                )
-            )
-            found: list[StoredRun] = []
-            for run in runs:
-                rows = list(await session.scalars(select(StepRow).where(StepRow.run_id == run.id)))
-                found.append(_stored(run, rows))
-            return found
+            return list(await session.scalars(query.order_by(RunRow.created_at, RunRow.id)))
+
+    async def asked(self) -> list[str]:
+        """Parked runs that somebody wants to be cancelled."""
+        parked = [RunStatus.WAITING.value, RunStatus.PAUSED.value]
+        query = select(RunRow.id).where(
+            text(OPEN_RUNS), RunRow.status.in_(parked), RunRow.request.startswith("cancel")
+        )
+        async with self.db.read() as session:
+            return list(await session.scalars(query))
+
+    async def timers(self) -> list[tuple[str, str]]:
+        """(wake_at, run id) of the waiting runs that go on by themselves."""
+        query = select(RunRow.wake_at, RunRow.id).where(
+            text(OPEN_RUNS), RunRow.status == RunStatus.WAITING.value, RunRow.wake_at.is_not(None)
+        )
+        async with self.db.read() as session:
+            return [(str(wake_at), run_id) for wake_at, run_id in await session.execute(query)]
 
     async def run(self, run_id: str) -> StoredRun | None:
+        """A run with its steps. `PlanDamaged` when its plan does not hold."""
         async with self.db.read() as session:
             run = await session.get(RunRow, run_id)
             if run is None:
                 return None
             rows = list(await session.scalars(select(StepRow).where(StepRow.run_id == run_id)))
-            return _stored(run, rows)
+            return stored_run(run, await self._plan(session, run.plan_hash), rows)
+
+    async def runs(self, run_ids: Sequence[str]) -> list[StoredRun]:
+        """Many at once, in the order given; those whose plan does not hold are left out."""
+        async with self.db.read() as session:
+            found = {
+                row.id: row for row in await session.scalars(select(RunRow).where(RunRow.id.in_(run_ids)))
+            }
+            steps: dict[str, list[StepRow]] = {run_id: [] for run_id in found}
+            for row in await session.scalars(select(StepRow).where(StepRow.run_id.in_(run_ids))):
+                steps[row.run_id].append(row)
+            made: list[StoredRun] = []
+            for run_id in run_ids:
+                if run_id in found:
+                    plan = await self._plan(session, found[run_id].plan_hash)
+                    made.append(stored_run(found[run_id], plan, steps[run_id]))
+            return made
+
+    async def plan(self, plan_hash: str) -> Plan:
+        async with self.db.read() as session:
+            return await self._plan(session, plan_hash)
+
+    async def _plan(self, session: AsyncSession, plan_hash: str) -> Plan:
+        known = self._plans.get(plan_hash)
+        if known is not None:
+            return known
+        text = await session.scalar(select(PlanRow.plan).where(PlanRow.hash == plan_hash))
+        if text is None or hashlib.sha256(text.encode()).hexdigest() != plan_hash:
+            raise PlanDamaged(f"the stored plan {plan_hash} is missing or damaged")
+        if len(self._plans) >= 256:
+            self._plans.clear()
+        plan = self._plans[plan_hash] = Plan.from_json(text)
+        return plan
 
     async def find_run(self, tenant_id: str, run_id: str) -> tuple[RunRow, list[StepRow]] | None:
         """A run of this tenant with its steps; None for unknown and foreign ids."""
@@ -193,6 +369,17 @@ class RunStore:
             if run is None:
                 return None
             return run, list(await session.scalars(select(StepRow).where(StepRow.run_id == run_id)))
+
+    async def count_children(self, run_id: str) -> int:
+        async with self.db.read() as session:
+            query = select(func.count()).select_from(RunRow).where(RunRow.parent_id == run_id)
+            return await session.scalar(query) or 0
+
+    async def queue_depth(self) -> dict[str, int]:
+        """Status → how many unfinished runs there are."""
+        query = select(RunRow.status, func.count()).where(text(OPEN_RUNS)).group_by(RunRow.status)
+        async with self.db.read() as session:
+            return {str(status): int(count) for status, count in await session.execute(query)}
 
     async def list_runs(
         self,
@@ -227,27 +414,12 @@ class RunStore:
             return [(run, steps[run.id]) for run in runs], total
 
 
-_ROW_FIELDS = (
-    "run_id",
-    "key",
-    "status",
-    "attempt",
-    "failures",
-    "result",
-    "error",
-    "reason",
-    "started_at",
-    "finished_at",
-)
-
-
-def _stored(run: RunRow, rows: Sequence[StepRow]) -> StoredRun:
+def stored_run(run: RunRow, plan: Plan, rows: Sequence[StepRow]) -> StoredRun:
     record = RunRecord(
         id=run.id,
         tenant_id=run.tenant_id,
         subject=run.subject,
         mode=run.mode,
-        plan=run.plan,
         plan_hash=run.plan_hash,
         input=json.loads(run.input),
         trigger_type=run.trigger_type,
@@ -256,30 +428,45 @@ def _stored(run: RunRow, rows: Sequence[StepRow]) -> StoredRun:
         facts=json.loads(run.facts),
         idempotency_key=run.idempotency_key,
         created_at=run.created_at,
+        epoch=run.epoch,
+        priority=run.priority,
+        parent_id=run.parent_id,
+        depth=run.depth,
     )
     steps: dict[str, StepState] = {}
     corrupted: list[str] = []
     for row in rows:
-        if row.checksum != checksum([getattr(row, name) for name in _ROW_FIELDS]):
+        if row.checksum != checksum([getattr(row, name) for name in _CHECKED]):
             corrupted.append(row.key)
-            # The checkpoint before this one is "not done yet"; a high attempt number keeps it fenced.
+            # The checkpoint before this one is "not done yet"; a high attempt number keeps effects apart.
             steps[row.key] = StepState(StepStatus.PENDING, attempt=row.attempt)
         else:
             steps[row.key] = step_state(row)
-    return StoredRun(record, RunStatus(run.status), steps, tuple(corrupted))
+    return StoredRun(
+        record, plan, RunStatus(run.status), steps, tuple(corrupted), run.request, run.started_at
+    )
 
 
 def step_state(row: StepRow) -> StepState:
     """A step row as the state it stores."""
-    result: StepResult | None = None
-    if row.result is not None:
-        raw = json.loads(row.result)
-        result = StepResult(
-            output=raw["output"],
-            message=raw["message"],
-            signal=Signal(raw["signal"]),
-            artifacts=tuple(raw["artifacts"]),
-            effects=raw["effects"],
-        )
-    error = None if row.error is None else json.loads(row.error)
-    return StepState(StepStatus(row.status), row.attempt, row.failures, result, error, row.reason)
+    return StepState(
+        StepStatus(row.status),
+        row.attempt,
+        row.failures,
+        None if row.result is None else result_from(row.result),
+        None if row.error is None else json.loads(row.error),
+        row.reason,
+        None if row.history is None else json.loads(row.history),
+        row.wake_at,
+        row.started_at,
+        row.finished_at,
+    )
+
+
+def shared_steps(steps: Mapping[str, StepState], run_id: str) -> dict[str, StepState]:
+    """Finished steps as another run takes them over: their results by value, large ones by reference."""
+    return {
+        key: replace(state, reason=f"{SHARED}{run_id}")
+        for key, state in steps.items()
+        if state.status is StepStatus.COMPLETED
+    }

@@ -1,172 +1,220 @@
-"""Takes runs and drives them in this process; recovers every unfinished run at start."""
+"""The worker of one process: takes runs up, drives them, wakes them in time, recovers them at start."""
 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from zlib import crc32
 
-from filelock import FileLock, Timeout
-
-from omniforge.core.clock import Clock, rfc3339
-from omniforge.core.errors import Conflict, NotFound, Unavailable
+from omniforge.core.clock import Clock
 from omniforge.engine.active import ActiveRun, Fenced
-from omniforge.engine.events import Event
 from omniforge.engine.executor import Executor
-from omniforge.engine.journal import SqliteJournal
-from omniforge.engine.plan import Plan
-from omniforge.engine.state import RunProgress, RunStatus, StepResult, StepStatus
-from omniforge.engine.store import Change, RunRecord, RunStore, StepRecord, StoredRun
+from omniforge.engine.state import RunStatus
+from omniforge.engine.store import PlanDamaged, RunStore, StoredRun
 
 log = logging.getLogger(__name__)
 
-RELOAD_DELAY = 1.0
-"""Seconds before a run whose journal write failed is taken up again from what is durable."""
+RELOAD_DELAYS = (1.0, 2.0, 5.0, 15.0, 60.0)
+"""Seconds before a run whose journal write failed is taken up again; the last repeats."""
+TAKEN_TOGETHER = 200
 
 
 class Worker:
-    """Drives runs. One process owns the journal of an installation; a file lock says which."""
+    """Drives runs whose epoch this process holds."""
 
-    def __init__(
-        self, journal: SqliteJournal, store: RunStore, executor: Executor, clock: Clock, lock: Path
-    ) -> None:
-        self.journal = journal
+    def __init__(self, store: RunStore, executor: Executor, clock: Clock) -> None:
         self.store = store
         self.executor = executor
         self.clock = clock
-        self._lock = FileLock(lock)
+        self.alarms = Alarms(clock, self._wake)
         self._runs: dict[str, ActiveRun] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._recovery: asyncio.Task[None] | None = None
+        self._turns = [asyncio.Lock() for _ in range(64)]
 
-    async def open(self) -> int:
-        """Take the journal and continue what is unfinished; returns how many runs were taken up."""
+    @property
+    def active(self) -> int:
+        """How many runs are driven now."""
+        return len(self._runs)
+
+    async def recover(self) -> int:
+        """Continue what is unfinished, a part at a time; returns how many runs that will be."""
+        ids = await self.store.unfinished_ids()
+        ids += await self.store.asked()
+        for wake_at, run_id in await self.store.timers():
+            self.alarms.add(wake_at, run_id)
+        parked = await self.store.parked_ids()
+        await self._take_part(ids[:TAKEN_TOGETHER])
+        if len(ids) > TAKEN_TOGETHER or parked:
+            self._recovery = asyncio.create_task(self._take_rest(ids[TAKEN_TOGETHER:], parked))
+        return len(ids)
+
+    async def _take_rest(self, ids: Sequence[str], parked: Sequence[str]) -> None:
+        for start in range(0, len(ids), TAKEN_TOGETHER):
+            await self._take_part(ids[start : start + TAKEN_TOGETHER])
+        for start in range(0, len(parked), TAKEN_TOGETHER):
+            await self._take_part(parked[start : start + TAKEN_TOGETHER], only_damaged=True)
+
+    async def _take_part(self, ids: Sequence[str], *, only_damaged: bool = False) -> None:
         try:
-            self._lock.acquire(blocking=False)
-        except Timeout as error:
-            raise Unavailable(
-                "Another OmniForge process already works on these data; stop it first, or use its address.",
-                code="already_running",
-                lock=str(self._lock.lock_file),
-            ) from error
-        self.journal.open()
-        runs = [run for run in await self.store.unfinished() if run.status is not RunStatus.PAUSED]
-        for run in runs:
-            if run.status is RunStatus.WAITING and not run.corrupted:
+            found = await self.store.runs(ids)
+        except PlanDamaged:
+            found: list[StoredRun] = []
+            for run_id in ids:
+                found += await self._read_one(run_id)
+        for stored in found:
+            if only_damaged and not (stored.corrupted and stored.status is RunStatus.WAITING):
                 continue
-            self._take(run)
-        return len(self._tasks)
+            if not stored.status.is_over and stored.record.id not in self._tasks:
+                self.take(stored)
+
+    async def _read_one(self, run_id: str) -> list[StoredRun]:
+        try:
+            return await self.store.runs([run_id])
+        except PlanDamaged:
+            log.exception("run %s cannot be continued: its plan is damaged", run_id)
+            return []
 
     async def close(self) -> None:
         """Stop at once. What was under way is continued by the next start, as after a crash."""
-        tasks = list(self._tasks.values())
+        self.alarms.close()
+        tasks = [*self._tasks.values(), *([self._recovery] if self._recovery else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self.journal.close()
-        self._lock.release()
 
-    def take_new(self, record: RunRecord) -> None:
+    def adopt(self, run: ActiveRun) -> None:
         """Drive a run that has just become durable."""
-        self._take(StoredRun(record, RunStatus.QUEUED))
+        self._runs[run.record.id] = run
+        self._tasks[run.record.id] = asyncio.create_task(self._drive(run, ()))
 
-    async def submit(self, run_id: str) -> None:
-        """Drive a run that the journal holds. Harmless when it is already driven or over."""
-        if run_id in self._tasks:
-            return
-        run = await self.store.run(run_id)
-        if run is not None and not run.status.is_over and run_id not in self._tasks:
-            self._take(run)
+    def take(self, stored: StoredRun) -> None:
+        run = ActiveRun.of(stored)
+        self._runs[run.record.id] = run
+        self._tasks[run.record.id] = asyncio.create_task(self._drive(run, stored.corrupted))
 
-    async def cancel(self, tenant_id: str, run_id: str, by: str) -> None:
-        """Cancel; nothing of the run starts, and nothing runs, after this returns."""
-        stored = await self._owned(tenant_id, run_id)
-        if run_id not in self._runs:
-            if stored.status.is_over:
-                return
-            self._take(stored, cancelled_by=by)
-        else:
-            run = self._runs[run_id]
-            run.cancelled_by = by
-            run.wake.set()
-        await self.wait(run_id)
-
-    async def answer(self, tenant_id: str, run_id: str, key: str, by: str, result: StepResult | None) -> None:
-        """End a step's waiting: with a result, or (None) by doing the step again under the next attempt."""
-        stored = await self._owned(tenant_id, run_id)
-        state = stored.steps.get(key)
-        refused = Conflict(
-            "This step is not waiting for anybody.", code="not_waiting", run_id=run_id, step=key
-        )
-        if state is None or state.status is not StepStatus.WAITING:
-            raise refused
-        guard = (key, state.attempt)
-        state.status = StepStatus.READY if result is None else StepStatus.COMPLETED
-        state.result, state.reason = result, None
-        now = self.clock.now()
-        record = StepRecord(run_id, key, state, rfc3339(now), rfc3339(now) if result else None)
-        payload = {"step": key, "again": result is None, "output": result.output if result else None}
-        event = Event("step.answered", f"step:{run_id}/{key}", now, by, payload, run_id)
-        change = Change(
-            run_id,
-            tenant_id,
-            steps=[record],
-            guard=guard,
-            answers=True,
-            status=RunStatus.RUNNING,
-            at=rfc3339(now),
-            events=[event],
-        )
-        if not await self.journal.write(change):
-            raise refused
+    async def nudge(self, run_id: str) -> None:
+        """Look at a run again: somebody asked for something. Harmless when it is over."""
         if run_id in self._runs:
-            self._runs[run_id].answers.append((key, result))
-            self._runs[run_id].wake.set()
-        else:
-            await self.submit(run_id)
+            self._runs[run_id].poke()
+            return
+        async with self._turn(run_id):
+            if run_id in self._runs:
+                self._runs[run_id].poke()
+                return
+            stored = await self.store.run(run_id)
+            if stored is None or stored.status.is_over or run_id in self._tasks:
+                return
+            parked = stored.status in (RunStatus.PAUSED, RunStatus.WAITING)
+            late = stored.status is RunStatus.WAITING and stored.request is not None
+            if not parked or late or (stored.request or "").startswith("cancel"):
+                self.take(stored)
+
+    def _turn(self, run_id: str) -> asyncio.Lock:
+        """Held while a run is read and taken: else another drive may begin and end in between, unseen."""
+        return self._turns[crc32(run_id.encode()) % len(self._turns)]
 
     async def wait(self, run_id: str) -> None:
-        """Return when this process no longer drives the run: it is over, or waits."""
+        """Return when this process no longer drives the run: it is over, or parked."""
+        if run_id not in self._tasks and self._recovery is not None:
+            await asyncio.wait([self._recovery])
         task = self._tasks.get(run_id)
         if task is not None:
             await asyncio.wait([task])
 
-    async def _owned(self, tenant_id: str, run_id: str) -> StoredRun:
-        run = await self.store.run(run_id)
-        if run is None or run.record.tenant_id != tenant_id:
-            raise NotFound("There is no such run.", run_id=run_id)
-        return run
-
-    def _take(self, stored: StoredRun, cancelled_by: str | None = None) -> None:
-        run = self._active(stored, cancelled_by)
-        self._tasks[run.record.id] = asyncio.create_task(self._drive(run, stored.corrupted))
-
-    def _active(self, stored: StoredRun, cancelled_by: str | None) -> ActiveRun:
-        plan = Plan.from_json(stored.record.plan)
-        run = ActiveRun(stored.record, plan, RunProgress(plan, stored.steps), stored.status)
-        run.cancelled_by = cancelled_by
-        self._runs[run.record.id] = run
-        return run
+    async def _wake(self, run_id: str) -> None:
+        async with self._turn(run_id):
+            if run_id in self._tasks:
+                return
+            stored = await self.store.run(run_id)
+            if stored is not None and stored.status is RunStatus.WAITING and run_id not in self._tasks:
+                self.take(stored)
 
     async def _drive(self, run: ActiveRun, corrupted: Sequence[str]) -> None:
         """Drive a run until it is over or parked; a journal that cannot write for a moment only delays it."""
-        run_id = run.record.id
+        run_id, tries = run.record.id, 0
         try:
             while True:
                 try:
                     status = await self.executor.execute_run(run, corrupted)
-                    if status.is_over or not (run.answers or run.cancelled_by):
+                    if not run.poked:
+                        self._remember_alarm(run, status)
                         return  # else somebody came while it was being parked
                 except Fenced:
                     return
                 except Exception:
                     # The path ends here: a run must not vanish because the disk was full for a moment.
                     log.exception("run %s could not be driven; it is taken up again", run_id)
-                    await self.clock.sleep(RELOAD_DELAY)
+                    await self.clock.sleep(RELOAD_DELAYS[min(tries, len(RELOAD_DELAYS) - 1)])
+                    tries += 1
                 stored = await self.store.run(run_id)
-                if stored is None or stored.status.is_over:
+                if stored is None or stored.status.is_over or stored.status is RunStatus.PAUSED:
                     return
-                run, corrupted = self._active(stored, run.cancelled_by), stored.corrupted
+                run, corrupted = ActiveRun.of(stored), stored.corrupted
+                self._runs[run_id] = run
         finally:
             self._runs.pop(run_id, None)
             self._tasks.pop(run_id, None)
+
+    def _remember_alarm(self, run: ActiveRun, status: RunStatus) -> None:
+        if status is RunStatus.WAITING:
+            moments = [run.progress.states[key].wake_at for key in run.progress.waiting()]
+            for moment in moments:
+                if moment is not None:
+                    self.alarms.add(moment, run.record.id)
+
+
+class Alarms:
+    """Moments at which parked runs go on: one heap, one task."""
+
+    def __init__(self, clock: Clock, wake: Callable[[str], Awaitable[None]]) -> None:
+        self.clock = clock
+        self._call = wake
+        self._heap: list[tuple[str, str]] = []
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, wake_at: str, run_id: str) -> None:
+        """wake_at: RFC 3339 in UTC, whose text sorts as its time does."""
+        heapq.heappush(self._heap, (wake_at, run_id))
+        self._changed.set()
+        if self._task is None:
+            self._task = asyncio.create_task(self._ring())
+
+    def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _ring(self) -> None:
+        while True:
+            self._changed.clear()
+            left = self._seconds_left()
+            if left is None:
+                await self._changed.wait()
+            elif left <= 0:
+                await self._call_one(heapq.heappop(self._heap)[1])
+            else:
+                # An hour at most: a clock that is set forward must not be noticed days late.
+                sleep = asyncio.ensure_future(self.clock.sleep(min(left, 3600)))
+                changed = asyncio.ensure_future(self._changed.wait())
+                try:
+                    await asyncio.wait([sleep, changed], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    sleep.cancel()
+                    changed.cancel()
+
+    def _seconds_left(self) -> float | None:
+        if not self._heap:
+            return None
+        return (datetime.fromisoformat(self._heap[0][0]) - self.clock.now()).total_seconds()
+
+    async def _call_one(self, run_id: str) -> None:
+        try:
+            await self._call(run_id)
+        except Exception:
+            # The path ends here: one run that cannot be read must not stop the alarms of the others.
+            log.exception("run %s could not be woken", run_id)

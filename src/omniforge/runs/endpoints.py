@@ -8,9 +8,19 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from omniforge.core.paging import LARGEST, Paging
+from omniforge.core.paging import LARGEST
 from omniforge.engine.events import EventRow
-from omniforge.runs.schemas import EventJson, RunJson, RunList, StepAnswer
+from omniforge.runs.schemas import (
+    EventJson,
+    ForkRequest,
+    Rejection,
+    RetryRequest,
+    RunJson,
+    RunList,
+    RunQuery,
+    StepAnswer,
+    StepOutput,
+)
 from omniforge.runs.service import RunService, run_json
 from omniforge.tenants import CurrentActor
 
@@ -28,14 +38,17 @@ LastEventId = Annotated[str | None, Header(description="What a browser sends whe
 
 
 @router.get("/runs")
-async def list_runs(
-    actor: CurrentActor,
-    runs: Runs,
-    paging: Annotated[Paging, Query()],
-) -> RunList:
-    views, total = await runs.list_runs(actor, limit=paging.limit, offset=paging.offset)
+async def list_runs(actor: CurrentActor, runs: Runs, query: Annotated[RunQuery, Query()]) -> RunList:
+    """Newest first."""
+    views, total = await runs.list_runs(
+        actor,
+        subject=query.subject,
+        status=[status.value for status in query.status],
+        limit=query.limit,
+        offset=query.offset,
+    )
     items = [RunJson(**run_json(view)) for view in views]
-    return RunList(runs=items, total=total, limit=paging.limit, offset=paging.offset)
+    return RunList(runs=items, total=total, limit=query.limit, offset=query.offset)
 
 
 @router.get("/runs/{run_id}")
@@ -48,9 +61,44 @@ async def cancel_run(run_id: str, actor: CurrentActor, runs: Runs) -> RunJson:
     return RunJson(**run_json(await runs.cancel_run(actor, run_id)))
 
 
-@router.post("/runs/{run_id}/steps/{key}/answer")
+@router.post("/runs/{run_id}/pause")
+async def pause_run(run_id: str, actor: CurrentActor, runs: Runs) -> RunJson:
+    return RunJson(**run_json(await runs.pause_run(actor, run_id)))
+
+
+@router.post("/runs/{run_id}/resume")
+async def resume_run(run_id: str, actor: CurrentActor, runs: Runs) -> RunJson:
+    return RunJson(**run_json(await runs.resume_run(actor, run_id)))
+
+
+@router.post("/runs/{run_id}/retry")
+async def retry_run(run_id: str, body: RetryRequest, actor: CurrentActor, runs: Runs) -> RunJson:
+    """Do what failed again, in the same run; finished steps stay as they are."""
+    return RunJson(**run_json(await runs.retry_run(actor, run_id, body.step)))
+
+
+@router.post("/runs/{run_id}/fork", status_code=201)
+async def fork_run(run_id: str, body: ForkRequest, actor: CurrentActor, runs: Runs) -> RunJson:
+    made = await runs.fork_run(
+        actor, run_id, from_step=body.from_step, input=body.input, idempotency_key=body.idempotency_key
+    )
+    return RunJson(**run_json(await runs.get_run(actor, made)))
+
+
+@router.post("/runs/{run_id}/steps/{key:path}/reject")
+async def reject_step(run_id: str, key: str, body: Rejection, actor: CurrentActor, runs: Runs) -> RunJson:
+    return RunJson(**run_json(await runs.reject_step(actor, run_id, key, body.why)))
+
+
+@router.post("/runs/{run_id}/steps/{key:path}/answer")
 async def answer_step(run_id: str, key: str, body: StepAnswer, actor: CurrentActor, runs: Runs) -> RunJson:
     return RunJson(**run_json(await runs.answer_step(actor, run_id, key, body.output)))
+
+
+@router.get("/runs/{run_id}/steps/{key:path}/output")
+async def get_output(run_id: str, key: str, actor: CurrentActor, runs: Runs) -> StepOutput:
+    """A step's whole output, also where the run shows only that it is stored."""
+    return StepOutput(output=await runs.get_output(actor, run_id, key))
 
 
 async def known_run(run_id: str, actor: CurrentActor, runs: Runs) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from omniforge.core.paging import Paging
+from omniforge.engine.state import RunStatus
 
 
 class StepView(BaseModel):
@@ -17,6 +20,8 @@ class StepView(BaseModel):
     result: dict[str, Any] | None
     error: dict[str, Any] | None
     reason: str | None
+    recovery: dict[str, Any] | None
+    wake_at: str | None
     started_at: str | None
     finished_at: str | None
 
@@ -35,6 +40,10 @@ class RunJson(BaseModel):
     created_at: str
     started_at: str | None
     finished_at: str | None
+    wake_at: str | None
+    priority: int
+    parent_id: str | None
+    forked_from: str | None
     input: dict[str, Any]
     error: dict[str, Any] | None
     steps: list[StepView]
@@ -45,6 +54,45 @@ class RunList(BaseModel):
     total: int
     limit: int
     offset: int
+
+
+class RunQuery(Paging):
+    """subject: what the runs are of; one that ends in a colon (`agent:`) means all of its kind."""
+
+    subject: str | None = Field(default=None, max_length=200)
+    status: list[RunStatus] = Field(default=[])
+
+
+class StepOutput(BaseModel):
+    """The output as the step gave it, any JSON."""
+
+    output: Any
+
+
+class RetryRequest(BaseModel):
+    """null: all that failed; a step by name only when no other failed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    step: str | None = None
+
+
+class ForkRequest(BaseModel):
+    """A new run that keeps what finished before `from_step` (null: all of it); input null: the same."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    from_step: str | None = None
+    input: dict[str, Any] | None = None
+    idempotency_key: str | None = Field(default=None, max_length=200)
+
+
+class Rejection(BaseModel):
+    """A no to a step that waits for approval."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    why: str | None = Field(default=None, max_length=2000)
 
 
 class StepAnswer(BaseModel):

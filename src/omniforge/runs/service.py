@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, cast
 
 from omniforge.core.actor import Actor
 from omniforge.core.clock import new_id, rfc3339
-from omniforge.core.errors import Conflict, Invalid, NotFound, RateLimited
-from omniforge.engine.embedded import EmbeddedEngine
+from omniforge.core.errors import Conflict, Invalid, NeedsHuman, NotFound, RateLimited
+from omniforge.engine.embedded import Engine
 from omniforge.engine.events import Event, EventRow
-from omniforge.engine.plan import Plan, validate_plan
-from omniforge.engine.state import RunStatus, StepResult, StepStatus
-from omniforge.engine.store import Change, RunRecord, RunRow, StepRow, canonical
+from omniforge.engine.plan import Plan
+from omniforge.engine.spawning import SpawnLimits, needs_approval
+from omniforge.engine.state import RunStatus, StepResult, StepState, StepStatus
+from omniforge.engine.store import Change, RunRecord, RunRow, StepRow, canonical, result_from, step_values
+from omniforge.engine.validation import validate_plan
 
 MAX_INPUT = 262_144
 ONLY_AGAIN = frozenset({"connection"})
@@ -43,6 +46,7 @@ class StartRequest:
     facts: JSON that handlers need beside the plan (connections, zone, manifest).
     logical_time: the time the run is about; a schedule's fire time, else now.
     idempotency_key: the same key of the same tenant always means the same run.
+    parent_run: the run that starts this one; approved: a person allowed it beyond the limits of that.
     """
 
     plan: Plan
@@ -54,6 +58,9 @@ class StartRequest:
     logical_time: datetime | None = None
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     idempotency_key: str | None = None
+    priority: int = 0
+    parent_run: str | None = None
+    approved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,30 +69,41 @@ class RunView:
 
     run: RunRow
     steps: Sequence[StepRow]
+    plan: Plan
 
 
 class RunService:
     """Start, follow, answer and cancel runs. Every method is limited to the actor's tenant."""
 
-    def __init__(self, engine: EmbeddedEngine, max_unfinished: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        max_unfinished: int,
+        spawn_limits: SpawnLimits = SpawnLimits(),  # noqa: B008 - immutable
+        new_id: Callable[[str], str] = new_id,
+    ) -> None:
+        """new_id: where the ids of runs come from."""
         self.engine = engine
+        self._new_id = new_id
+        self.spawn_limits = spawn_limits
         self.max_unfinished = max_unfinished
+        self._valid: set[str] = set()
 
     async def start_run(self, actor: Actor, request: StartRequest) -> str:
         """Start a run; returns its id once it is durable.
 
-        Errors: `Forbidden`, `Invalid` (plan or input), `RateLimited` (too many runs of the tenant).
+        Errors: `Forbidden`, `Invalid` (plan or input), `RateLimited` (too many runs of the tenant),
+        `NeedsHuman` (a run started by a run, too deep or one too many).
         """
         actor.require("agent:execute" if request.mode is Mode.LIVE else "agent:edit")
-        validate_plan(request.plan, self.engine.handlers)
+        self._check_plan(request.plan)
         check_input(request.input)
         now = self.engine.clock.now()
         record = RunRecord(
-            id=new_id("run"),
+            id=self._new_id("run"),
             tenant_id=actor.tenant_id,
             subject=request.subject,
             mode=request.mode.value,
-            plan=request.plan.to_json(),
             plan_hash=request.plan.hash,
             input=dict(request.input),
             trigger_type=request.trigger_type,
@@ -94,24 +112,37 @@ class RunService:
             facts={**request.facts, "user_id": actor.user_id},
             idempotency_key=request.idempotency_key,
             created_at=rfc3339(now),
+            priority=request.priority,
+            parent_id=request.parent_run,
+            depth=await self._depth(actor, request),
         )
-        payload = {
+        return await self._start(record, request.plan)
+
+    async def _start(
+        self, record: RunRecord, plan: Plan, progress: Mapping[str, StepState] | None = None
+    ) -> str:
+        payload: dict[str, Any] = {
             "subject": record.subject,
             "mode": record.mode,
             "trigger_type": record.trigger_type,
             "plan_hash": record.plan_hash,
-            "steps": len(request.plan.steps),
+            "steps": len(plan.steps),
         }
-        event = Event("run.queued", f"run:{record.id}", now, record.triggered_by, payload, record.id)
+        if record.parent_id is not None:
+            payload["parent"] = record.parent_id
+        now = datetime.fromisoformat(record.created_at)
         change = Change(
             record.id,
             record.tenant_id,
             new_run=record,
+            plan=plan,
+            progress=progress or {},
             quota=self.max_unfinished,
+            steps=[step_values(record.id, key, state) for key, state in (progress or {}).items()],
             at=record.created_at,
-            events=[event],
+            events=[Event("run.queued", f"run:{record.id}", now, record.triggered_by, payload, record.id)],
         )
-        run_id = await self.engine.journal.start(change)
+        run_id = await self.engine.start(change, plan)
         if run_id is None:
             raise RateLimited(
                 f"{self.max_unfinished} runs are under way or queued already; that is the limit.",
@@ -119,16 +150,40 @@ class RunService:
                 retry_after=30,
                 limit="unfinished_runs",
             )
-        if run_id == record.id:
-            self.engine.worker.take_new(record)
         return run_id
+
+    def _check_plan(self, plan: Plan) -> None:
+        """Validate, once per plan: agents run the same plan again and again."""
+        if plan.hash not in self._valid:
+            validate_plan(plan, self.engine.handlers)
+            if len(self._valid) >= 1000:
+                self._valid.clear()
+            self._valid.add(plan.hash)
+
+    async def _depth(self, actor: Actor, request: StartRequest) -> int:
+        """How deep below a first run this one stands; beyond a limit a person has to allow it."""
+        if request.parent_run is None:
+            return 0
+        parent = await self.get_run(actor, request.parent_run)
+        depth = parent.run.depth + 1
+        children = await self.engine.store.count_children(request.parent_run)
+        why = None if request.approved else needs_approval(depth, children, self.spawn_limits)
+        if why is not None:
+            raise NeedsHuman(
+                f"Run {request.parent_run} wants to start one more run. {why}.",
+                code="spawn_limit",
+                depth=depth,
+                children=children,
+            )
+        return depth
 
     async def get_run(self, actor: Actor, run_id: str) -> RunView:
         actor.require("agent:view")
         found = await self.engine.store.find_run(actor.tenant_id, run_id)
         if found is None:
             raise NotFound("There is no such run.", run_id=run_id)
-        return RunView(*found)
+        run, steps = found
+        return RunView(run, steps, await self.engine.store.plan(run.plan_hash))
 
     async def list_runs(
         self,
@@ -145,12 +200,68 @@ class RunService:
         runs, total = await self.engine.store.list_runs(
             actor.tenant_id, subject=subject, status=status, mode=mode, limit=limit, offset=offset
         )
-        return [RunView(run, steps) for run, steps in runs], total
+        plan = self.engine.store.plan
+        return [RunView(run, steps, await plan(run.plan_hash)) for run, steps in runs], total
 
     async def cancel_run(self, actor: Actor, run_id: str) -> RunView:
-        """Cancel; harmless when the run is over."""
+        """Cancel, and wait until nothing of it runs any more; harmless when the run is over."""
         actor.require("agent:execute")
-        await self.engine.worker.cancel(actor.tenant_id, run_id, actor.by)
+        await self.engine.control.cancel(actor.tenant_id, run_id, actor.by)
+        await self.engine.wait(run_id)
+        return await self.get_run(actor, run_id)
+
+    async def pause_run(self, actor: Actor, run_id: str) -> RunView:
+        """Start nothing more of the run until it is resumed; what is under way finishes."""
+        actor.require("agent:execute")
+        await self.engine.control.pause(actor.tenant_id, run_id, actor.by)
+        return await self.get_run(actor, run_id)
+
+    async def resume_run(self, actor: Actor, run_id: str) -> RunView:
+        actor.require("agent:execute")
+        await self.engine.control.resume(actor.tenant_id, run_id, actor.by)
+        return await self.get_run(actor, run_id)
+
+    async def retry_run(self, actor: Actor, run_id: str, key: str | None = None) -> RunView:
+        """Do what failed again, in the same run; finished steps stay as they are."""
+        actor.require("agent:execute")
+        await self.engine.control.retry(actor.tenant_id, run_id, actor.by, key)
+        return await self.get_run(actor, run_id)
+
+    async def fork_run(
+        self,
+        actor: Actor,
+        run_id: str,
+        *,
+        from_step: str | None = None,
+        input: Mapping[str, Any] | None = None,  # noqa: A002 - the wire's word
+        idempotency_key: str | None = None,
+    ) -> str:
+        """A new run of the same plan that keeps what finished before `from_step`, with its own input."""
+        stored, kept = await self.engine.control.fork(actor.tenant_id, run_id, from_step)
+        old = stored.record
+        actor.require("agent:execute" if old.mode == Mode.LIVE else "agent:edit")
+        check_input(input or {})
+        if input is not None:  # items of a list that may be another one now are done anew
+            kept = {key: state for key, state in kept.items() if root_of(key) in kept}
+        now = self.engine.clock.now()
+        record = replace(
+            old,
+            id=self._new_id("run"),
+            input=old.input if input is None else dict(input),
+            trigger_type="fork",
+            triggered_by=actor.by,
+            facts={**old.facts, "user_id": actor.user_id, "forked_from": run_id},
+            idempotency_key=idempotency_key,
+            created_at=rfc3339(now),
+            epoch=0,
+        )
+        return await self._start(record, stored.plan, kept)
+
+    async def reject_step(self, actor: Actor, run_id: str, key: str, why: str | None = None) -> RunView:
+        """Say no to a step that waits for somebody's approval."""
+        await self.get_run(actor, run_id)
+        actor.require("agent:execute")
+        await self.engine.control.reject(actor.tenant_id, run_id, key, actor.by, why)
         return await self.get_run(actor, run_id)
 
     async def answer_step(
@@ -172,8 +283,19 @@ class RunService:
                     step=key,
                 )
         result = None if output is None else StepResult(output=dict(output))
-        await self.engine.worker.answer(actor.tenant_id, run_id, key, actor.by, result)
+        await self.engine.control.answer(actor.tenant_id, run_id, key, actor.by, result)
         return await self.get_run(actor, run_id)
+
+    async def get_output(self, actor: Actor, run_id: str, key: str) -> Any:
+        """A finished step's whole output, read from its artifact where it is kept as one."""
+        view = await self.get_run(actor, run_id)
+        for step in view.steps:
+            if step.key == key and step.result is not None:
+                result = result_from(step.result)
+                if result.stored is None:
+                    return result.output
+                return json.loads(await self.engine.artifacts.get(actor.tenant_id, result.stored["sha256"]))
+        raise NotFound("This run has no output of such a step.", run_id=run_id, step=key)
 
     async def resume_waiting(self, tenant_id: str, user_id: str, reason: str) -> int:
         """Do the steps of this person's runs again that wait for `reason`; returns how many there were."""
@@ -187,33 +309,35 @@ class RunService:
             for step in steps:
                 if step.status == StepStatus.WAITING.value and step.reason == reason:
                     with suppress(Conflict):  # somebody was faster with this one; the others still wait
-                        await self.engine.worker.answer(tenant_id, run.id, step.key, "system:engine", None)
+                        await self.engine.control.answer(tenant_id, run.id, step.key, "system:engine", None)
                         resumed += 1
         return resumed
 
     async def wait_for(self, actor: Actor, run_id: str) -> RunView:
         """The run once it is over or waits for somebody."""
         await self.get_run(actor, run_id)
-        await self.engine.worker.wait(run_id)
+        await self.engine.wait(run_id)
         return await self.get_run(actor, run_id)
 
     async def follow(self, actor: Actor, run_id: str, after: int = 0) -> AsyncGenerator[EventRow, None]:
         """The run's events after `after`, those to come included; ends after `run.finished`."""
         view = await self.get_run(actor, run_id)
-        if RunStatus(view.run.status).is_over:
-            for row in await self.engine.events.read(
-                actor.tenant_id, after=after, run_id=run_id, limit=100_000
-            ):
+        if not RunStatus(view.run.status).is_over:
+            async for row in self.engine.events.follow(actor.tenant_id, after=after, run_id=run_id):
                 yield row
-            return
-        async for row in self.engine.events.follow(actor.tenant_id, after=after, run_id=run_id):
+                after = row.seq
+                if row.type == "run.finished":
+                    view = await self.get_run(actor, run_id)
+                    if RunStatus(view.run.status).is_over:  # else it was retried since
+                        break
+        for row in await self.engine.events.read(actor.tenant_id, after=after, run_id=run_id, limit=100_000):
             yield row
-            if row.type == "run.finished":
-                return
 
 
 def check_input(value: Mapping[str, Any]) -> None:
     """Refuse what is too large or too deep, and text with NUL, hidden controls or direction overrides."""
+    if not value:
+        return
     try:
         size = len(canonical(dict(value)).encode())
     except (TypeError, ValueError, RecursionError, UnicodeEncodeError) as error:
@@ -250,11 +374,25 @@ def _field(where: str, rule: str) -> dict[str, Any]:
     return {"field": where, "value": None, "rule": rule}
 
 
+_NUMBERS = re.compile(r"\d+")
+
+
+def root_of(key: str) -> str:
+    """The plan's own step that a step such as `key[3]/inner` belongs to."""
+    return key.partition("/")[0].partition("[")[0]
+
+
+def place_of(key: str, order: Mapping[str, int]) -> tuple[int, str]:
+    """Sorts steps in plan order, and those of a composite step behind it, `key[2]` before `key[10]`."""
+    root = root_of(key)
+    return order.get(root, len(order)), _NUMBERS.sub(lambda number: number[0].zfill(6), key[len(root) :])
+
+
 def run_json(view: RunView) -> dict[str, Any]:
     """A run with its steps as readers of the raw log see it."""
     run = view.run
-    order = {step["key"]: index for index, step in enumerate(json.loads(run.plan)["steps"])}
-    steps = sorted(view.steps, key=lambda row: order.get(row.key, len(order)))
+    order = {step.key: index for index, step in enumerate(view.plan.steps)}
+    steps = sorted(view.steps, key=lambda row: place_of(row.key, order))
     return {
         "id": run.id,
         "subject": run.subject,
@@ -267,6 +405,10 @@ def run_json(view: RunView) -> dict[str, Any]:
         "created_at": run.created_at,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
+        "wake_at": run.wake_at,
+        "priority": run.priority,
+        "parent_id": run.parent_id,
+        "forked_from": json.loads(run.facts).get("forked_from"),
         "input": json.loads(run.input),
         "error": None if run.error is None else json.loads(run.error),
         "steps": [_step_json(row) for row in steps],
@@ -279,9 +421,11 @@ def _step_json(row: StepRow) -> dict[str, Any]:
         "status": row.status,
         "attempt": row.attempt,
         "failures": row.failures,
-        "result": None if row.result is None else json.loads(row.result),
+        "result": None if row.result is None else asdict(result_from(row.result)),
         "error": None if row.error is None else json.loads(row.error),
         "reason": row.reason,
+        "recovery": None if row.history is None else json.loads(row.history),
+        "wake_at": row.wake_at,
         "started_at": row.started_at,
         "finished_at": row.finished_at,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,10 +95,21 @@ class SkillBridge:
         self.policy.check(self.skill, name, tool.subject(given))
         checked = tool.check(given)
         if tool.access is Access.READ:
-            await self.call.emit("tool.called", {"tool": name, "summary": tool.summary(checked)[:MAX_TEXT]})
-            return await tool.call(checked, self.scope)
+            return await self._read(tool, checked)
         async with self._turn:  # effects happen one after the other, in the order they are told
             return await self._effect(tool, checked)
+
+    async def _read(self, tool: Tool, args: Json) -> Json:
+        told: Json = {"tool": tool.name, "summary": tool.summary(args)[:MAX_TEXT]}
+        begun = time.perf_counter()
+        try:
+            return await tool.call(args, self.scope)
+        except OmniForgeError as error:
+            told["code"] = error.code
+            raise
+        finally:
+            told["seconds"] = round(time.perf_counter() - begun, 4)
+            await self.call.emit("tool.called", told)
 
     async def _effect(self, tool: Tool, args: Json) -> Json:
         target = tool.target(args, self.scope)

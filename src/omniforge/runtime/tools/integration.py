@@ -4,20 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from omniforge.integrations.errors import ConnectionMissing
+from omniforge.engine.breakers import Breakers
+from omniforge.integrations.errors import (
+    AnswerTooLarge,
+    ConflictThere,
+    ConnectionMissing,
+    PermissionDeniedThere,
+    RefusedThere,
+    ResourceNotFound,
+)
 from omniforge.integrations.manifest import Access, Integration, IntegrationTool
 from omniforge.integrations.service import IntegrationService
 from omniforge.runs.service import Mode
 from omniforge.runtime.tools.protocol import CallScope, Json, Target
 
+ANSWERED = (AnswerTooLarge, ConflictThere, PermissionDeniedThere, RefusedThere, ResourceNotFound)
+"""Refusals that show that the service works."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectedTool:
-    """One tool of the catalogue. Credentials are added on this side and never seen by a step."""
+    """One tool of the catalogue. Credentials are added on this side and never seen by a step.
+
+    With breakers, a service that keeps failing is left alone for a while.
+    """
 
     service: IntegrationService
     integration: Integration
     tool: IntegrationTool
+    breakers: Breakers | None = None
 
     @property
     def name(self) -> str:
@@ -62,6 +77,15 @@ class ConnectedTool:
                 f"This needs your {self.integration.title}. Connect it, and I'll carry on where I stopped.",
                 integration=self.integration.id,
             )
+        if self.breakers is None:
+            return await self._ask(scope, connection, args)
+        name = f"integration:{self.integration.id}"
+        async with self.breakers.watch(
+            scope.tenant_id, name, title=self.integration.title, answered=ANSWERED
+        ):
+            return await self._ask(scope, connection, args)
+
+    async def _ask(self, scope: CallScope, connection: str, args: Json) -> Json:
         return await self.service.call_tool(scope.tenant_id, scope.user_id, connection, self.name, args)
 
     async def hold(self, args: Json, scope: CallScope) -> Json:
@@ -73,10 +97,10 @@ class ConnectedTool:
         )
 
 
-def connected_tools(service: IntegrationService) -> list[ConnectedTool]:
+def connected_tools(service: IntegrationService, breakers: Breakers | None = None) -> list[ConnectedTool]:
     """Every tool of every integration in the catalogue."""
     return [
-        ConnectedTool(service, integration, tool)
+        ConnectedTool(service, integration, tool, breakers)
         for integration in service.catalog.values()
         for tool in integration.tools.values()
     ]

@@ -1,0 +1,1 @@
+"""Workloads of the peers. They run in an environment of their own; see `bench/environment.py`."""
