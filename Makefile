@@ -7,7 +7,7 @@ RUN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench simulate
+.PHONY: help setup demo up test check format bench simulate chaos
 
 help:
 	@sed -n '1,2p' Makefile
@@ -51,3 +51,6 @@ bench: setup
 
 simulate: setup
 	@$(RUN)/omniforge dev simulate --seeds 10000
+
+chaos: setup
+	@PYTHONPATH=tests $(RUN)/python -m chaos

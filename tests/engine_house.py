@@ -20,7 +20,8 @@ from omniforge.engine.distributed import DistributedEngine
 from omniforge.engine.embedded import EmbeddedEngine
 from omniforge.engine.plan import Plan, Step
 from omniforge.engine.state import StepResult, Waiting
-from omniforge.runs.service import RunService, RunView, StartRequest, run_json
+from omniforge.runs.service import RunService, StartRequest
+from omniforge.runs.shown import RunView, run_json
 from omniforge.runtime.steps.approval import ask_for_approval
 
 Act = Callable[[StepCall], Awaitable[Any]]

@@ -15,6 +15,7 @@ from omniforge.agents.triggers import Scheduler
 from omniforge.builder.requests import Doer
 from omniforge.builder.service import BuilderService
 from omniforge.core.clock import Clock, SystemClock
+from omniforge.core.collector import calm_collector
 from omniforge.core.config import Settings
 from omniforge.core.crypto import MasterKeys
 from omniforge.db import Database
@@ -88,15 +89,6 @@ class Installation:
         if master_keys.created is not None:
             log.warning("made a master key for credentials at %s: keep a copy", master_keys.created)
         async with AsyncExitStack() as stack:
-            telling = set[asyncio.Task[None]]()
-
-            def announce(type_: str, payload: dict[str, Any]) -> None:
-                """Put what admission decided into the log of the installation's own tenant."""
-                event = Event(type_, "installation", engine.clock.now(), "system:engine", payload)
-                task = asyncio.create_task(_tell(db, engine, event))
-                telling.add(task)
-                task.add_done_callback(telling.discard)
-
             db = Database(settings.database, synchronous=settings.sqlite_synchronous)
             stack.push_async_callback(db.close)
             await upgrade(db.url)
@@ -107,11 +99,7 @@ class Installation:
             integrations = IntegrationService(db, secrets, settings, clock)
             stack.push_async_callback(integrations.close)
             handlers: dict[str, Handler] = {}
-            drives = settings.worker_concurrency if part is Part.WORKER or settings.up_drives_runs else 0
-            admission = Admission(
-                Limits.from_settings(settings), clock, announce, Thresholds.from_settings(settings)
-            )
-            engine = open_engine(db, handlers, clock, settings, drives=drives, admission=admission)
+            engine = _make_engine(db, handlers, clock, settings, part)
             clock = engine.clock  # on PostgreSQL the database's, the same on every machine
             breakers = Breakers(db, clock, engine.events)
             sandbox = open_provider(settings.sandbox_provider, bwrap=settings.bubblewrap)
@@ -140,7 +128,7 @@ class Installation:
             telemetry = Telemetry()
             if part is Part.SERVER:  # it tells of the workers' runs as well
                 telemetry = await stack.enter_async_context(
-                    open_telemetry(settings, engine.events, clock, admission=admission)
+                    open_telemetry(settings, engine.events, clock, admission=engine.admission)
                 )
             house = cls(
                 settings,
@@ -156,9 +144,10 @@ class Installation:
                 breakers,
                 telemetry,
             )
+            calm_collector()
             await engine.open()
             stack.push_async_callback(engine.close)
-            stack.push_async_callback(_stop, asyncio.create_task(admission.watch(system_sampler())))
+            stack.push_async_callback(_stop, asyncio.create_task(engine.admission.watch(system_sampler())))
             if part is Part.WORKER:
                 yield house
                 return
@@ -169,9 +158,27 @@ class Installation:
             yield house
 
 
-async def _tell(db: Database, engine: Engine, event: Event) -> None:
-    async with db.transaction() as session:
-        await engine.events.append(session, DEFAULT_TENANT, event)
+def _make_engine(
+    db: Database, handlers: dict[str, Handler], clock: Clock, settings: Settings, part: Part
+) -> Engine:
+    """The engine; what its admission decides goes into the log of the installation's own tenant."""
+    telling = set[asyncio.Task[None]]()
+
+    async def tell(event: Event) -> None:
+        async with db.transaction() as session:
+            await engine.events.append(session, DEFAULT_TENANT, event)
+
+    def announce(type_: str, payload: dict[str, Any]) -> None:
+        event = Event(type_, "installation", engine.clock.now(), "system:engine", payload)
+        task = asyncio.create_task(tell(event))
+        telling.add(task)
+        task.add_done_callback(telling.discard)
+
+    limits, thresholds = Limits.from_settings(settings), Thresholds.from_settings(settings)
+    admission = Admission(limits, clock, announce, thresholds)
+    drives = settings.worker_concurrency if part is Part.WORKER or settings.up_drives_runs else 0
+    engine = open_engine(db, handlers, clock, settings, drives=drives, admission=admission)
+    return engine
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

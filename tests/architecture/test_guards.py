@@ -18,6 +18,7 @@ NO_JOB = re.compile(
 MAX_LINES = 420
 BROAD = {"Exception", "BaseException"}
 WHERE_PATHS_END = {
+    "src/omniforge/agents/fires.py",
     "src/omniforge/agents/triggers.py",
     "src/omniforge/engine/admission.py",
     "src/omniforge/engine/attempts.py",

@@ -15,8 +15,8 @@ from omniforge.db import Database
 from omniforge.engine.change_files import ChangeFiles
 from omniforge.engine.events import EventLog
 from omniforge.engine.journal import Journal, Limits, SqliteJournal
+from omniforge.engine.records import Change
 from omniforge.engine.state import RunStatus, StepStatus
-from omniforge.engine.store import Change
 
 _STATUS, _ATTEMPT = 2, 3
 """Places in a step's row."""

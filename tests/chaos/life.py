@@ -131,7 +131,7 @@ async def _start(runs: RunService, number: int, outside: Outside, first: bool) -
     """Ask until it is there, as a client does that has a key for it."""
     actor = _actor(tenant_of(number))
     request = StartRequest(
-        plan=plan_of(number), subject="storm", idempotency_key=key_of(number), priority=first
+        plan=plan_of(number), subject="storm", idempotency_key=key_of(number), priority=int(first)
     )
     while True:
         try:

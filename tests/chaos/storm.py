@@ -19,6 +19,7 @@ from chaos.life import NO_DATABASE, Life
 from chaos.nursery import Child, Nursery
 from chaos.profiles import Profile, deaths
 from chaos.verdict import Verdict, Witness, judge
+from chaos.work import resting
 from omniforge.db import Database
 from postgres_server import PostgresServer
 
@@ -29,9 +30,13 @@ SMALL_DISK = 128
 SUDDEN = (0.02, 0.5)
 SUDDEN_WORKER = (0.3, 2.5)
 """Seconds after which a life that dies at a random instant is ended."""
-LONG_LIFE = 1.5
+LONG_LIFE = 3.0
 LONG_WORKER = 4.0
 """Seconds after which one that did not come by its place is ended all the same."""
+ROUNDS_MORE = 2
+"""So often places where nobody died are tried again."""
+REBIRTHS = 50
+"""How often a worker is started again while the server is away."""
 BURSTS = 20
 """New runs come in so many bursts."""
 
@@ -68,9 +73,16 @@ class Storm:
         self.outcome = Outcome()
         self.url = ""
         self.born = 0
+        self.extra: list[int] = []
 
     async def run(self) -> Outcome:
         raise NotImplementedError
+
+    def schedule(self) -> list[tuple[Boundary, int]]:
+        """Where each life ends."""
+        made = list(deaths(self.profile.kills, self.dice, sqlite=self.url.startswith("sqlite")))
+        self.planned = dict.fromkeys(place for place, _ in made)
+        return made
 
     def life(self, boundary: Boundary, count: int = 1, **more: Any) -> Life:
         """The next one. Runs begin in bursts; those of the burst before are asked for again."""
@@ -78,7 +90,11 @@ class Storm:
         bursts = min(BURSTS, self.born * BURSTS // max(1, profile.kills) + 1)
         size = -(-profile.runs // BURSTS)
         self.born += 1
+        also: list[int] = []
+        if boundary is Boundary.PARKED:
+            also = self.more_runs()
         values: dict[str, Any] = {
+            "also": also,
             "first": max(0, bursts - 2) * size,
             "upto": min(profile.runs, bursts * size),
         }
@@ -94,6 +110,17 @@ class Storm:
         self.outcome.faults["wrong_clocks"] += life.clock_shift != 0
         return life
 
+    def more_runs(self) -> list[int]:
+        """Numbers of two fresh runs that will be parked."""
+        made = [resting(len(self.extra) + n) for n in (0, 1)]
+        self.extra += made
+        return made
+
+    def missed(self) -> list[Boundary]:
+        """Places where nobody died yet though somebody was to."""
+        died = Witness.of(self.outside).killed + self.outcome.boundaries
+        return [place for place in self.planned if place.value not in died]
+
     def shift(self) -> float:
         """How wrong the clock of the next process is: every other one, by a day."""
         return self.dice.choice((0.0, 0.0, faults.DAY, -faults.DAY))
@@ -101,7 +128,8 @@ class Storm:
     async def last(self, nursery: Nursery, **more: Any) -> None:
         """Somebody asks for every run again, and everything comes to its end undisturbed."""
         self.report(self.outcome.kills, "everything comes to its end")
-        life = self.life(Boundary.AT_REST, first=0, upto=self.profile.runs, last=True, **more)
+        runs = {"first": 0, "upto": self.profile.runs, "also": self.extra}
+        life = self.life(Boundary.AT_REST, last=True, **runs, **more)
         child = await nursery.bear(life)
         try:
             code = await asyncio.wait_for(asyncio.shield(child.ended), self.profile.patience)
@@ -135,13 +163,12 @@ class Storm:
         written = self.log.read_text().splitlines() if self.log.exists() else []
         self.outcome.problems.append("\n".join([text, *written[-30:]]))
 
-    async def judge(self, *, sqlite: bool) -> Outcome:
-        outcome = self.outcome
+    async def judge(self) -> Outcome:
+        outcome, missed = self.outcome, self.missed()
         outcome.boundaries += Witness.of(self.outside).killed
-        planned = {place.value for place, _ in deaths(self.profile.kills, random.Random(0), sqlite=sqlite)}
-        outcome.missed = sorted(planned - outcome.boundaries.keys())
+        outcome.missed = [place.value for place in missed]
         database = Database(self.url)
-        outcome.verdict = await judge(database, self.outside, self.profile.runs)
+        outcome.verdict = await judge(database, self.outside, [*range(self.profile.runs), *self.extra])
         await database.close()
         return outcome
 
@@ -159,14 +186,15 @@ class SqliteStorm(Storm):
             await database.close()
             async with Nursery(self.log) as nursery:
                 todo = self._faults()
-                for number, (boundary, count) in enumerate(
-                    deaths(self.profile.kills, self.dice, sqlite=True)
-                ):
+                for number, (boundary, count) in enumerate(self.schedule()):
                     for fault in todo.pop(number, ()):
                         await self._hard_time(nursery, fault, has_disk=has_disk)
                     await self._die(nursery, boundary, count)
+                for _ in range(ROUNDS_MORE):
+                    for boundary in self.missed():
+                        await self._die(nursery, boundary, 1, also=self.more_runs())
                 await self.last(nursery, clock_shift=2 * faults.DAY)
-            return await self.judge(sqlite=True)
+            return await self.judge()
 
     def _faults(self) -> dict[int, list[str]]:
         """Number of the life → faults before it."""
@@ -176,9 +204,9 @@ class SqliteStorm(Storm):
                 todo.setdefault((n + 1) * self.profile.kills // (times + 1), []).append(name)
         return todo
 
-    async def _die(self, nursery: Nursery, boundary: Boundary, count: int) -> None:
+    async def _die(self, nursery: Nursery, boundary: Boundary, count: int, **more: Any) -> None:
         full = self.dice.random() < 0.3
-        child = await nursery.bear(self.life(boundary, count, clock_shift=self.shift(), full=full))
+        child = await nursery.bear(self.life(boundary, count, clock_shift=self.shift(), full=full, **more))
         sudden = boundary is Boundary.FROM_OUTSIDE
         code = await self.end(child, self.dice.uniform(*SUDDEN) if sudden else LONG_LIFE)
         self.note_end(code, boundary.value)
@@ -224,31 +252,41 @@ class PostgresStorm(Storm):
         await database.create_tables()
         await database.close()
         self.living: set[Child] = set()
+        self.is_over = False
         async with Nursery(self.log) as nursery:
-            schedule = list(deaths(self.profile.kills, self.dice, sqlite=False))
-            working = asyncio.gather(*(self._work(nursery, schedule) for _ in range(self.profile.workers)))
+            schedule = self.schedule()
             faulty = [asyncio.create_task(self._freeze()), asyncio.create_task(self._restart(server))]
-            await asyncio.gather(working, *faulty)
+            await asyncio.gather(*(self._work(nursery, schedule) for _ in range(self.profile.workers)))
+            self.is_over = True
+            await asyncio.gather(*faulty)
+            for _ in range(ROUNDS_MORE):
+                for boundary in self.missed():
+                    await self._die(nursery, boundary, 1, also=self.more_runs())
             await self.last(nursery, clock_shift=self.shift())
-        return await self.judge(sqlite=False)
+        return await self.judge()
 
     async def _work(self, nursery: Nursery, schedule: list[tuple[Boundary, int]]) -> None:
         """One place for a worker: whoever dies is followed by another."""
         while schedule:
-            boundary, count = schedule.pop()
-            sudden = boundary is Boundary.FROM_OUTSIDE
-            life = self.life(boundary, count, clock_shift=self.shift(), seconds=(0.02, 0.1))
-            code = NO_DATABASE
-            while code == NO_DATABASE:
-                child = await nursery.bear(life)
-                self.living.add(child)
-                code = await self.end(child, self.dice.uniform(*SUDDEN_WORKER) if sudden else LONG_WORKER)
-                self.living.discard(child)
-            self.note_end(code, boundary.value)
+            await self._die(nursery, *schedule.pop(0))
+
+    async def _die(self, nursery: Nursery, boundary: Boundary, count: int, **more: Any) -> None:
+        sudden = boundary is Boundary.FROM_OUTSIDE
+        life = self.life(boundary, count, clock_shift=self.shift(), seconds=(0.02, 0.1), **more)
+        code = NO_DATABASE
+        for _ in range(REBIRTHS):
+            child = await nursery.bear(life)
+            self.living.add(child)
+            code = await self.end(child, self.dice.uniform(*SUDDEN_WORKER) if sudden else LONG_WORKER)
+            self.living.discard(child)
+            if code != NO_DATABASE:
+                break
+            await asyncio.sleep(0.2)
+        self.note_end(code, boundary.value)
 
     async def _wait_for(self, part: float) -> None:
-        """Until so much of the killing is done."""
-        while self.outcome.kills < part * self.profile.kills:
+        """Until so much of the killing is done, or all that there will be."""
+        while not self.is_over and self.outcome.kills < part * self.profile.kills:
             await asyncio.sleep(0.05)
 
     async def _freeze(self) -> None:

@@ -70,10 +70,10 @@ class Verdict:
     chain: str = "ok"
 
 
-async def judge(database: Database, outside: Path, runs: int) -> Verdict:
-    """`runs`: numbers 0 up to this were to be started."""
-    witness, verdict = Witness.of(outside), Verdict(runs)
-    ids = await _check_runs(database, witness, runs, verdict)
+async def judge(database: Database, outside: Path, numbers: Sequence[int]) -> Verdict:
+    """`numbers`: of the runs that were to be started."""
+    witness, verdict = Witness.of(outside), Verdict(len(numbers))
+    ids = await _check_runs(database, witness, numbers, verdict)
     await _check_events(database, ids, verdict)
     await _check_steps(database, witness, ids, verdict)
     verdict.duplicated += witness.again
@@ -88,13 +88,15 @@ async def judge(database: Database, outside: Path, runs: int) -> Verdict:
     return verdict
 
 
-async def _check_runs(database: Database, witness: Witness, runs: int, verdict: Verdict) -> dict[str, int]:
+async def _check_runs(
+    database: Database, witness: Witness, numbers: Sequence[int], verdict: Verdict
+) -> dict[str, int]:
     rows = await _rows(database, "SELECT idempotency_key, id, status, tenant_id FROM runs")
     found: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     for row in rows:
         found[row[0]].append(row)
     ids: dict[str, int] = {}
-    for number in range(runs):
+    for number in numbers:
         key = key_of(number)
         here = {row[1] for row in found[key]}
         verdict.lost += [f"{key}: {run_id} was confirmed" for run_id in witness.started[key] - here]

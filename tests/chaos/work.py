@@ -38,9 +38,9 @@ def _rest() -> Plan:
 _SHAPES = (_chain(), _diamond(), _chain(), _diamond(), _rest())
 
 
-def resting(runs: int, nth: int) -> int:
-    """Number of the nth run, from the last one on, that is parked for a while; `runs` is a multiple of 5."""
-    return max(len(_SHAPES) - 1, runs - 1 - nth * len(_SHAPES))
+def resting(nth: int) -> int:
+    """Number of a run that is parked for a while, beyond those that are started in order."""
+    return 1_000_000 + nth * len(_SHAPES) + len(_SHAPES) - 1
 
 
 def plan_of(number: int) -> Plan:

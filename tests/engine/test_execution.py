@@ -15,7 +15,7 @@ from omniforge.db import Database
 from omniforge.engine.active import StepCall
 from omniforge.engine.plan import OnError, Retry
 from omniforge.engine.state import Signal, StepResult, Waiting
-from omniforge.runs.service import run_json
+from omniforge.runs.shown import run_json
 
 pytestmark = pytest.mark.both_stores
 

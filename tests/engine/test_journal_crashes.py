@@ -20,8 +20,9 @@ from omniforge.engine.change_files import JournalDamaged
 from omniforge.engine.events import Event, EventLog, first_broken
 from omniforge.engine.journal import Limits, SqliteJournal
 from omniforge.engine.plan import Plan, Step
+from omniforge.engine.records import Change, RunRecord, step_values
 from omniforge.engine.state import RunStatus, StepResult, StepState, StepStatus
-from omniforge.engine.store import Change, RunRecord, RunStore, step_values
+from omniforge.engine.store import RunStore
 
 NOW = datetime(2026, 1, 5, 8, 30, tzinfo=UTC)
 AT = rfc3339(NOW)

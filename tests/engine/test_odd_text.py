@@ -16,8 +16,8 @@ from omniforge.db import Database
 from omniforge.engine.active import StepCall
 from omniforge.engine.events import Event
 from omniforge.engine.plan import Plan, Step
+from omniforge.engine.records import Change
 from omniforge.engine.state import StepResult, Waiting
-from omniforge.engine.store import Change
 from omniforge.runs.service import RunService, StartRequest
 
 HALF = "\ud800"

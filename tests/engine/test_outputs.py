@@ -15,7 +15,7 @@ from omniforge.core.errors import Fatal
 from omniforge.engine.active import StepCall
 from omniforge.engine.plan import SUBPLAN, OnError, Plan, Step, plan_json
 from omniforge.engine.state import StepResult
-from omniforge.runs.service import run_json
+from omniforge.runs.shown import run_json
 
 pytestmark = pytest.mark.both_stores
 

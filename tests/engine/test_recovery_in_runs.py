@@ -16,7 +16,7 @@ from omniforge.db import Database
 from omniforge.engine.active import StepCall
 from omniforge.engine.plan import WAIT, OnError, Resources, Retry, Step
 from omniforge.engine.state import StepResult
-from omniforge.runs.service import RunView, run_json
+from omniforge.runs.shown import RunView, run_json
 
 pytestmark = pytest.mark.both_stores
 

@@ -13,7 +13,7 @@ from omniforge.core.errors import Conflict, Fatal, NeedsHuman, Retryable
 from omniforge.engine.active import StepCall
 from omniforge.engine.plan import SUBPLAN, Action, OnError, Plan, Retry, Step, plan_json
 from omniforge.engine.state import StepResult
-from omniforge.runs.service import RunView
+from omniforge.runs.shown import RunView
 
 pytestmark = pytest.mark.both_stores
 

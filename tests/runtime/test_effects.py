@@ -21,7 +21,8 @@ from omniforge.engine.plan import Plan, Retry, Step
 from omniforge.engine.state import StepResult
 from omniforge.integrations.errors import ServiceDown
 from omniforge.integrations.manifest import Access
-from omniforge.runs.service import Mode, RunService, RunView, StartRequest, run_json
+from omniforge.runs.service import Mode, RunService, StartRequest
+from omniforge.runs.shown import RunView, run_json
 from omniforge.runtime import effects
 from omniforge.runtime.bridge import SkillBridge
 from omniforge.runtime.effects import EffectHistory

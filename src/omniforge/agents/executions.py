@@ -14,7 +14,8 @@ from omniforge.core.errors import NotFound
 from omniforge.core.paging import Paging
 from omniforge.engine.events import EventRow
 from omniforge.engine.plan import plan_json
-from omniforge.runs.service import Mode, RunService, RunView, run_json
+from omniforge.runs.service import Mode, RunService
+from omniforge.runs.shown import RunView, run_json
 
 Json = dict[str, Any]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -87,6 +88,7 @@ def retry(
 @app.command()
 def fork(
     run_id: RunId,
+    *,
     from_step: Annotated[
         str | None, typer.Option("--from", help="Do this step and what follows anew.")
     ] = None,
@@ -108,6 +110,7 @@ def fork(
 def answer(
     run_id: RunId,
     step: StepKey,
+    *,
     output: Annotated[str | None, typer.Option(help="JSON object: what the step gives.")] = None,
     approve: Annotated[
         bool, typer.Option("--approve", help="The same as --output '{\"approved\": true}'.")
@@ -141,7 +144,9 @@ def reject(
     _do(step_path(step, "reject"), run_id, {"why": why}, port, as_json=as_json)
 
 
-def _do(verb: str, run_id: str, body: dict[str, object] | None, port: int | None, *, as_json: bool) -> None:
+def _do(
+    verb: str, run_id: str, body: Mapping[str, object] | None, port: int | None, *, as_json: bool
+) -> None:
     from omniforge.cli.watching import do_verb  # noqa: PLC0415
 
     run(do_verb(settings_with(port), console, run_id, verb, body, as_json=as_json))

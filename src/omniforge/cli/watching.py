@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -34,7 +34,7 @@ MARKS = {
     "completed": "[green]✓[/green]",
     "failed": "[red]✗[/red]",
     "skipped": "[yellow]-[/yellow]",
-    "cancelled": "[dim]×[/dim]",
+    "cancelled": "[dim]✗[/dim]",
     "running": "[cyan]▸[/cyan]",
     "waiting": "[yellow]…[/yellow]",
     "compensated": "[yellow]↶[/yellow]",
@@ -72,6 +72,8 @@ async def show_runs(
         console.print("No runs. 'omniforge run AGENT' starts one.")
         return
     table = Table("id", "of", "status", "steps", "by", "created")
+    table.columns[0].no_wrap = True
+    table.columns[0].min_width = max(len(item["id"]) for item in found["runs"])
     for item in found["runs"]:
         over = sum(step["status"] in ("completed", "skipped", "compensated") for step in item["steps"])
         steps = f"{over}/{len(item['steps'])}"
@@ -120,7 +122,7 @@ async def do_verb(
     console: Console,
     run_id: str,
     verb: str,
-    body: dict[str, object] | None,
+    body: Mapping[str, object] | None,
     *,
     as_json: bool,
 ) -> None:
@@ -215,14 +217,15 @@ def _ladder(step: dict[str, Any]) -> list[str]:
         lines.append("failed: " + _counted(recovery["failures"]))
     if recovery.get("moves"):
         lines.append("tried: " + _counted(recovery["moves"]))
-    hints = {name: value for name, value in (recovery.get("hints") or {}).items() if name != "feedback"}
+    given: dict[str, Any] = recovery.get("hints") or {}
+    hints = {name: value for name, value in given.items() if name != "feedback"}
     if hints:
         lines.append("told the next attempt: " + json.dumps(hints, ensure_ascii=False))
     return lines
 
 
 def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} ×{count}" for name, count in counts.items())
+    return ", ".join(f"{name} {count} times" if count > 1 else name for name, count in counts.items())
 
 
 def _parent(key: str) -> str:
@@ -242,7 +245,8 @@ def _needs_somebody(run: dict[str, Any]) -> bool:
 def _print_end(console: Console, run: dict[str, Any]) -> None:
     """How the run stands, and what somebody can do about it."""
     error: dict[str, Any] = run["error"] or {}
-    console.print(_coloured(run["status"]), error.get("message", ""), highlight=False, markup=True)
+    said = escape(error.get("message", ""))
+    console.print(f"{_coloured(run['status'])} {said}".rstrip(), highlight=False, soft_wrap=True)
     for standing in error.get("stands", ()):
         certain = "" if standing["certain"] else "perhaps "
         line = f"  {certain}stands: {standing['step']} {', '.join(standing['effects'])}: {standing['reason']}"

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from omniforge.core.errors import OmniForgeError
 from omniforge.engine.plan import NO_BUDGET, Budget, Plan, Step
+from omniforge.engine.records import RunRecord, StoredRun
 from omniforge.engine.recovery.policy import Failure
 from omniforge.engine.slots import SlotRequest
 from omniforge.engine.state import RunProgress, RunStatus, StepResult, Waiting
-from omniforge.engine.store import RunRecord, StoredRun
 
 NO_HINTS: Mapping[str, Any] = {}
 

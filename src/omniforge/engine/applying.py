@@ -18,9 +18,10 @@ from omniforge.db import Base
 from omniforge.engine.change_files import ChangeFiles
 from omniforge.engine.events import HEAD_SQL, INSERT_SQL, chained
 from omniforge.engine.ledger import Row, Rows
+from omniforge.engine.records import RUN_COLUMNS, STEP_COLUMNS
 from omniforge.engine.sqlite_file import connect, safe_on_disk
 from omniforge.engine.standing import Standing
-from omniforge.engine.store import OPEN_RUNS, RUN_COLUMNS, STEP_COLUMNS
+from omniforge.engine.store import OPEN_RUNS
 
 log = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from omniforge.engine.events import Event
 from omniforge.engine.journal import Journal
 from omniforge.engine.outputs import Outputs
 from omniforge.engine.plan import WAIT, Step
+from omniforge.engine.records import Change
 from omniforge.engine.recovery.policy import Failure, classify, timed_out
 from omniforge.engine.state import StepResult, StepState, Waiting
-from omniforge.engine.store import Change
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from typing import Any
 from omniforge.core.clock import rfc3339
 from omniforge.engine.active import ActiveRun
 from omniforge.engine.events import Event
+from omniforge.engine.records import Change, step_values
 from omniforge.engine.recovery.policy import Failure
 from omniforge.engine.state import RunStatus, StepStatus
-from omniforge.engine.store import Change, step_values
 
 ENGINE = "system:engine"
 

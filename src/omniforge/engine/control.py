@@ -12,8 +12,9 @@ from omniforge.engine.events import Event
 from omniforge.engine.expansion import step_named
 from omniforge.engine.journal import Journal
 from omniforge.engine.plan import OnError
+from omniforge.engine.records import Change, StoredRun, shared_steps, step_values
 from omniforge.engine.state import RunStatus, StepResult, StepState, StepStatus
-from omniforge.engine.store import Change, RunStore, StoredRun, shared_steps, step_values
+from omniforge.engine.store import RunStore
 
 _AGAIN = frozenset({StepStatus.FAILED, StepStatus.CANCELLED})
 

@@ -27,10 +27,12 @@ from omniforge.engine.journal import Journal
 from omniforge.engine.listening import Listener
 from omniforge.engine.plan import Plan
 from omniforge.engine.postgres import Claimed, PostgresJournal
-from omniforge.engine.postgres_events import append_at_end
+from omniforge.engine.postgres_events import EVENTS_CHANNEL, append_at_end
+from omniforge.engine.postgres_items import RUNS_CHANNEL
 from omniforge.engine.queue import Heartbeat, Queue
+from omniforge.engine.records import Change
 from omniforge.engine.state import RunStatus
-from omniforge.engine.store import Change, PlanDamaged, RunStore, stored_run
+from omniforge.engine.store import PlanDamaged, RunStore, stored_run
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,22 @@ class Sharing:
     drives: int = 0
     places: int = 200
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
+
+
+class _SharedLog(EventLog):
+    """The event log of many processes: hears of their commits as soon as somebody here waits for events."""
+
+    def __init__(self, db: Database) -> None:
+        super().__init__(db, append_at_end)
+        self._listener = Listener(db.url, EVENTS_CHANNEL, lambda _: self.announce())
+
+    def arrival(self) -> asyncio.Event:
+        self._listener.begin()
+        return super().arrival()
+
+    async def close(self) -> None:
+        await super().close()
+        await self._listener.close()
 
 
 class DistributedEngine:
@@ -73,7 +91,7 @@ class DistributedEngine:
         self.sharing = sharing
         self._time = DatabaseClock(self._database_time)
         self.clock: Clock = clock or self._time
-        self.events = EventLog(db, append_at_end)
+        self.events: EventLog = _SharedLog(db)
         self._journal = PostgresJournal(db, self.events, places=sharing.places)
         self.journal: Journal = self._journal
         self.store = RunStore(db)
@@ -88,7 +106,7 @@ class DistributedEngine:
             clock=self.clock,
         )
         self.control = Control(self.store, self.journal, self.clock, self.nudge)
-        self.listener = Listener(db.url, self.events.announce, self._heard)
+        self._verbs = Listener(db.url, RUNS_CHANNEL, self._heard)
         self.queue: Queue | None = None
         self._runs: dict[str, ActiveRun] = {}
         self._background: set[asyncio.Task[Any]] = set()
@@ -99,8 +117,8 @@ class DistributedEngine:
         await self._time.synchronize()
         self._spawn(self._keep_time())
         await self.journal.open()
-        await self.listener.open()
         if self.sharing.drives:
+            self._verbs.begin()
             self.queue = Queue(
                 self.db.url,
                 self._drive,
@@ -115,7 +133,7 @@ class DistributedEngine:
     async def close(self) -> None:
         if self.queue is not None:
             await self.queue.close()
-        await self.listener.close()
+        await self._verbs.close()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

@@ -20,8 +20,9 @@ from omniforge.engine.events import EventLog
 from omniforge.engine.executor import Executor
 from omniforge.engine.journal import Journal, SqliteJournal
 from omniforge.engine.plan import Plan
+from omniforge.engine.records import Change
 from omniforge.engine.state import RunProgress, RunStatus
-from omniforge.engine.store import Change, RunStore
+from omniforge.engine.store import RunStore
 from omniforge.engine.worker import Worker
 
 
@@ -93,7 +94,11 @@ class EmbeddedEngine:
                 code="already_running",
                 lock=str(self._lock.lock_file),
             ) from error
-        await self.journal.open()
+        try:
+            await self.journal.open()
+        except BaseException:
+            self._lock.release()
+            raise
         return await self.worker.recover()
 
     async def close(self) -> None:
@@ -107,6 +112,8 @@ class EmbeddedEngine:
         assert record is not None  # noqa: S101 - for the type checker
         progress = RunProgress(plan, change.progress, record.input)
         run = ActiveRun(record, plan, progress, RunStatus.QUEUED)
+        if not self.executor.pace.is_free:
+            await self.executor.pace.take()
         if not change.progress:
             self.executor.begin(run, change)
         try:

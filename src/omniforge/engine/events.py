@@ -109,7 +109,7 @@ INSERT_SQL = (
 
 
 UnchainedRow = tuple[str, str, str, "str | None", str, str, str]
-"""tenant_id, type, entity, run_id, at, actor, payload: an event that has no place in its tenant's chain yet."""
+"""tenant_id, type, entity, run_id, at, actor, payload: an event without a place in its tenant's chain yet."""
 ChainedRow = tuple[str, int, str, str, "str | None", str, str, str, str]
 """In the order of INSERT_SQL."""
 
@@ -142,7 +142,7 @@ def chained_rows(tenant_id: str, head: tuple[int, str] | None, events: Iterable[
     return list(chained({tenant_id: head or _NO_HEAD}, (unchained_row(tenant_id, event) for event in events)))
 
 
-def row_hash(
+def row_hash(  # noqa: PLR0917 - the fields of a row, in their order
     previous: str,
     tenant_id: str,
     seq: int,
@@ -253,7 +253,7 @@ class EventLog:
     ) -> AsyncGenerator[EventRow, None]:
         """All events after `after`, then each as it is committed. No gap, no repeat, no polling."""
         while True:
-            arrived = self._arrived
+            arrived = self.arrival()
             rows = await self.read(tenant_id, after=after, run_id=run_id)
             for row in rows:
                 after = row.seq
@@ -285,7 +285,7 @@ class EventLog:
         self, name: str, types: tuple[str, ...], subscriber: Subscriber, position: int
     ) -> int:
         """Deliver what is there after `position`, or wait for more; returns the new position."""
-        arrived = self._arrived
+        arrived = self.arrival()
         async with self.db.read() as session:
             query = select(EventRow).where(EventRow.position > position, EventRow.type.in_(types))
             rows = list(await session.scalars(query.order_by(EventRow.position).limit(200)))

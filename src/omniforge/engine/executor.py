@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from omniforge.core.clock import Clock, rfc3339
@@ -15,21 +16,24 @@ from omniforge.engine.active import ActiveRun, Fenced, Handler
 from omniforge.engine.admission import Admission, NeverFits
 from omniforge.engine.artifacts import ArtifactStore
 from omniforge.engine.attempts import Attempts
-from omniforge.engine.changes import Draft, leftovers
+from omniforge.engine.changes import Draft
 from omniforge.engine.expansion import is_plain
 from omniforge.engine.journal import Journal
 from omniforge.engine.launching import Launcher, slot_request
 from omniforge.engine.outputs import Outputs
+from omniforge.engine.pacing import Pace
 from omniforge.engine.plan import OnError, Step
+from omniforge.engine.records import Change
 from omniforge.engine.recovery.decide import decide
 from omniforge.engine.recovery.decision import Again, AskPerson, Decision, GiveUp, Later, told
 from omniforge.engine.recovery.history import History
 from omniforge.engine.recovery.policy import Failure, classify
 from omniforge.engine.recovery.wave import overrun, seconds_left
 from omniforge.engine.saga import Saga
+from omniforge.engine.settling import settle_run
 from omniforge.engine.slots import SlotRequest
 from omniforge.engine.state import RunStatus, Signal, StepResult, StepState, StepStatus, Waiting, final_status
-from omniforge.engine.store import Change, RunStore
+from omniforge.engine.store import RunStore
 
 GRACE = 5.0
 """Seconds that a cancelled step may take to leave."""
@@ -61,6 +65,7 @@ class Executor:
         self._launcher = Launcher(admission, outputs)
         self.runs: set[ActiveRun] = set()
         """Every run that may hold slots."""
+        self.pace = Pace()
         self._saga = Saga(journal, self._attempts, outputs, clock)
 
     def begin(self, run: ActiveRun, change: Change) -> None:
@@ -103,7 +108,9 @@ class Executor:
             await self._stop_tasks(run)
             if run.problem is not None:
                 raise run.problem
-            return run.status if run.status.is_over else await self._settle_run(run)
+            if run.status.is_over:
+                return run.status
+            return await settle_run(run, self.journal, self._saga, self.clock)
         finally:
             if overdue is not None:
                 overdue.cancel()
@@ -143,7 +150,7 @@ class Executor:
                 if run.cancelled_by is not None and hard is None:
                     run.stopping.set()
                     loop = asyncio.get_running_loop()
-                    hard = loop.call_later(self.grace, lambda: _cancel_tasks(run))
+                    hard = loop.call_later(self.grace, partial(_cancel_tasks, run))
                 await run.wake.wait()
                 run.wake.clear()
                 if run.poked and not run.status.is_over:
@@ -196,6 +203,8 @@ class Executor:
                 outcome = classify(error)
             finally:
                 self._release(run, key)
+            if not self.pace.is_free:
+                await self.pace.take()
             match outcome:
                 case StepResult():
                     return await self._complete(run, step, outcome)
@@ -367,7 +376,11 @@ class Executor:
         try:
             while True:
                 step = run.progress.by_key[key]
-                if key not in {decided, *run.slots} and not is_plain(step) and self._outputs.unloaded(run, step):
+                if (
+                    key not in {decided, *run.slots}
+                    and not is_plain(step)
+                    and self._outputs.unloaded(run, step)
+                ):
                     launched, decided = await self._load_and_launch(run, step), key
                 else:
                     launched = await self.execute_step(run, key)
@@ -403,34 +416,6 @@ class Executor:
         request = run.slots.pop(key, None)
         if request is not None:
             self.admission.release(request)
-
-    # --- the end -------------------------------------------------------------------------------------------
-
-    async def _settle_run(self, run: ActiveRun) -> RunStatus:
-        """Nothing runs any more: the run is over, waits, or is paused."""
-        draft = Draft(run, self.clock.now())
-        waiting = run.progress.waiting()
-        if run.is_to_pause and run.progress.unfinished:
-            draft.status, draft.request = RunStatus.PAUSED, ""
-            draft.tell("run.paused", {"reason": run.pausing})
-        elif waiting and (not run.ending or run.is_to_pause):
-            moments = [wake for key in waiting if (wake := run.progress.states[key].wake_at) is not None]
-            draft.status, draft.wake_at = RunStatus.WAITING, min(moments, default=None)
-            reasons = {key: run.progress.states[key].reason for key in waiting}
-            draft.tell("run.waiting", {"waiting_for": reasons, "until": draft.wake_at})
-        else:
-            status, error = RunStatus.CANCELLED, None
-            if run.cancelled_by is None and run.failure is not None:
-                status, error = await self._saga.end_failed(run)
-                draft = Draft(run, self.clock.now())
-            elif run.cancelled_by is None:
-                status = final_status(run.plan, run.progress.states)
-            left = StepStatus.SKIPPED if run.stopped is not None else StepStatus.CANCELLED
-            leftovers(draft, run.progress.left_over(), left, status.value)
-            draft.end(status, error, run.cancelled_by)
-        await self._write(run, draft)
-        run.status = draft.status or run.status
-        return run.status
 
     async def _write(self, run: ActiveRun, draft: Draft) -> None:
         if not await self.journal.write(draft.change()):

@@ -16,8 +16,8 @@ from omniforge.engine.applying import JournalTaken, apply_left, apply_rows, take
 from omniforge.engine.change_files import ChangeFiles
 from omniforge.engine.events import EventLog
 from omniforge.engine.ledger import COUNT_UNFINISHED, Decided, Ledger, Row
+from omniforge.engine.records import Change
 from omniforge.engine.sqlite_file import begin_log_anew, connect, safe_on_disk
-from omniforge.engine.store import Change
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 
 from omniforge.engine.events import UnchainedRow, unchained_row
+from omniforge.engine.records import Change
 from omniforge.engine.standing import Standing
 from omniforge.engine.state import RunStatus, StepStatus
-from omniforge.engine.store import OPEN_RUNS, Change
+from omniforge.engine.store import OPEN_RUNS
 
 MAX_KNOWN = 20_000
 """Runs and plans that are remembered although the tables have them too."""

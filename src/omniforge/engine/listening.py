@@ -11,8 +11,6 @@ import psycopg
 from sqlalchemy import URL
 
 from omniforge.engine.postgres import connect
-from omniforge.engine.postgres_events import EVENTS_CHANNEL
-from omniforge.engine.postgres_items import RUNS_CHANNEL
 
 log = logging.getLogger(__name__)
 
@@ -22,22 +20,21 @@ PROBE_EVERY = 10.0
 
 
 class Listener:
-    """Calls `on_events` when events were committed, `on_run` with a run's id when somebody changed it.
+    """Calls `heard` with each notification of a channel, from `begin` on.
 
-    After a broken connection both are called, `on_run` with None: something may have been missed.
+    It is called with None once it listens, and after a broken connection: something may have been missed.
     """
 
-    def __init__(self, url: URL, on_events: Callable[[], None], on_run: Callable[[str | None], None]) -> None:
+    def __init__(self, url: URL, channel: str, heard: Callable[[str | None], None]) -> None:
         self._url = url
-        self._on_events = on_events
-        self._on_run = on_run
+        self._channel = channel
+        self._heard = heard
         self._task: asyncio.Task[None] | None = None
-        self._listening = asyncio.Event()
 
-    async def open(self) -> None:
-        """Begin; returns when nothing can be missed any more."""
-        self._task = asyncio.create_task(self._run())
-        await self._listening.wait()
+    def begin(self) -> None:
+        """Listen, if this does not listen yet."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
         if self._task is not None:
@@ -55,17 +52,11 @@ class Listener:
     async def _listen(self) -> None:
         connection = await connect(self._url, "omniforge listener")
         try:
-            for channel in (EVENTS_CHANNEL, RUNS_CHANNEL):
-                await connection.execute(f"LISTEN {channel}".encode())
-            self._listening.set()
-            self._on_events()
-            self._on_run(None)
+            await connection.execute(f"LISTEN {self._channel}".encode())
+            self._heard(None)
             while True:
                 async for notice in connection.notifies(timeout=PROBE_EVERY):
-                    if notice.channel == EVENTS_CHANNEL:
-                        self._on_events()
-                    else:
-                        self._on_run(notice.payload)
+                    self._heard(notice.payload)
                 await connection.execute(b"SELECT 1")
         finally:
             with suppress(psycopg.Error):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,8 @@ from omniforge.engine.postgres_items import (
     apply_function,
     as_json,
 )
-from omniforge.engine.store import Change, RunRow, StepRow
+from omniforge.engine.records import Change
+from omniforge.engine.store import RunRow, StepRow
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +40,14 @@ RECONNECT_DELAYS = (0.05, 0.2, 0.5, 1.0)
 PATIENCE = 30.0
 """Seconds without a server after which changes that are surely not durable are given back."""
 CLOSING_PATIENCE = 5.0
-SESSION = (
-    "SET statement_timeout = '60s'",
-    "SET jit = off",  # statements here are many and short
-)
+SESSION = b"""
+SELECT set_config('omniforge.durability', current_setting('synchronous_commit'), false),
+       set_config('synchronous_commit', 'off', false), set_config('statement_timeout', '60s', false)"""
+"""A batch lets its locks go before it is on disk; whoever waits for it waits for FLUSH, which follows it."""
+FLUSH = b"""
+SELECT set_config('synchronous_commit', current_setting('omniforge.durability'), true),
+       pg_logical_emit_message(true, 'omniforge', '')"""
+"""A transaction that ends when everything before it is as durable as the server was told to make things."""
 _PASS_OVER = (
     b"UPDATE journal_writers SET batch = batch + 1, at = now() WHERE id = %s AND batch = %s RETURNING 1"
 )
@@ -225,7 +230,14 @@ class PostgresJournal:
     async def _apply(self, connection: AsyncConnection[Any], locks: list[int], text: str) -> list[Any]:
         query = f"SELECT {self._name}(%s, %s, %s::bigint[], %s::jsonb, %s)".encode()
         values = (self.writer, self._number + 1, locks, text, self.places)
-        return (await _ask(connection, query, values))[0][0]
+        with _lost(connection):
+            async with connection.pipeline() as pipeline:
+                applied = await connection.execute(query, values)
+                await pipeline.sync()
+                await connection.execute(FLUSH)
+            found = await applied.fetchone()
+        assert found is not None  # noqa: S101 - a function gives one row
+        return found[0]
 
     async def _look_up(self, connection: AsyncConnection[Any]) -> list[Any] | None:
         """The answers of the batch whose reply did not arrive; None when it does not hold, and never will.
@@ -238,7 +250,9 @@ class PostgresJournal:
             if await _ask(connection, _PASS_OVER, (self.writer, self._number)):
                 self._number += 1
                 return None
-            return (await _ask(connection, _ANSWERS, (self.writer,)))[0][0]
+            found = await _ask(connection, _ANSWERS, (self.writer,))
+            await _ask(connection, FLUSH, ())
+            return found[0][0]
         except psycopg.Error as error:  # it is as unknown as before
             raise ServerLost(str(error)) from error
 
@@ -262,8 +276,7 @@ class PostgresJournal:
             return connection
         try:
             self._connection = await connect(self.db.url, "omniforge journal")
-            for statement in SESSION:
-                await self._connection.execute(statement)
+            await self._connection.execute(SESSION)
         except psycopg.Error as error:
             raise ServerLost(str(error)) from error
         return self._connection
@@ -287,10 +300,17 @@ async def _ask(
     connection: AsyncConnection[Any], query: bytes, values: tuple[Any, ...]
 ) -> list[tuple[Any, ...]]:
     """The rows of one statement."""
-    try:
+    with _lost(connection):
         async with connection.cursor() as cursor:
             await cursor.execute(query, values)
             return await cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def _lost(connection: AsyncConnection[Any]) -> Generator[None]:
+    """`ServerLost` in place of an error that broke the connection."""
+    try:
+        yield
     except psycopg.Error as error:
         if connection.closed:
             raise ServerLost(str(error)) from error

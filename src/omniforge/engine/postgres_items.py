@@ -12,7 +12,7 @@ from typing import Any
 from omniforge.engine import places
 from omniforge.engine.events import storable, unchained_row
 from omniforge.engine.postgres_events import EVENTS_CHANNEL, EVENTS_LOCK
-from omniforge.engine.store import RUN_COLUMNS, STEP_COLUMNS, Change
+from omniforge.engine.records import RUN_COLUMNS, STEP_COLUMNS, Change
 
 RUNS_CHANNEL = "omniforge_runs"
 """Told the id of a run that somebody changed from outside, for whoever drives it."""

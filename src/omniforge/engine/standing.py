@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from omniforge.engine.events import storable
+from omniforge.engine.records import Change
 from omniforge.engine.state import RunStatus
-from omniforge.engine.store import Change
 
 
 @dataclass(slots=True)  # not frozen: that triples what making one costs

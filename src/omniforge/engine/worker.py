@@ -12,8 +12,9 @@ from zlib import crc32
 from omniforge.core.clock import Clock
 from omniforge.engine.active import ActiveRun, Fenced
 from omniforge.engine.executor import Executor
+from omniforge.engine.records import StoredRun
 from omniforge.engine.state import RunStatus
-from omniforge.engine.store import PlanDamaged, RunStore, StoredRun
+from omniforge.engine.store import PlanDamaged, RunStore
 
 log = logging.getLogger(__name__)
 
@@ -135,10 +136,17 @@ class Worker:
 
     async def _drive(self, run: ActiveRun, corrupted: Sequence[str]) -> None:
         """Drive a run until it is over or parked; a journal that cannot write for a moment only delays it."""
-        run_id, tries = run.record.id, 0
+        run_id, tries, fresh = run.record.id, 0, True
         try:
             while True:
                 try:
+                    if not fresh:
+                        stored = await self.store.run(run_id)
+                        if stored is None or stored.status.is_over or stored.status is RunStatus.PAUSED:
+                            return
+                        run, corrupted = ActiveRun.of(stored), stored.corrupted
+                        self._runs[run_id] = run
+                    fresh = False
                     status = await self.executor.execute_run(run, corrupted)
                     if not run.poked:
                         self._remember_alarm(run, status)
@@ -150,11 +158,6 @@ class Worker:
                     log.exception("run %s could not be driven; it is taken up again", run_id)
                     await self.clock.sleep(RELOAD_DELAYS[min(tries, len(RELOAD_DELAYS) - 1)])
                     tries += 1
-                stored = await self.store.run(run_id)
-                if stored is None or stored.status.is_over or stored.status is RunStatus.PAUSED:
-                    return
-                run, corrupted = ActiveRun.of(stored), stored.corrupted
-                self._runs[run_id] = run
         finally:
             self._runs.pop(run_id, None)
             self._tasks.pop(run_id, None)

@@ -21,7 +21,8 @@ from omniforge.runs.schemas import (
     StepAnswer,
     StepOutput,
 )
-from omniforge.runs.service import RunService, run_json
+from omniforge.runs.service import RunService
+from omniforge.runs.shown import run_json
 from omniforge.tenants import CurrentActor
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
 from omniforge.core.actor import Actor
 from omniforge.core.clock import new_id, rfc3339
-from omniforge.core.errors import Conflict, Invalid, NeedsHuman, NotFound, RateLimited
+from omniforge.core.errors import Conflict, NeedsHuman, NotFound, RateLimited
 from omniforge.engine.embedded import Engine
 from omniforge.engine.events import Event, EventRow
 from omniforge.engine.plan import Plan
+from omniforge.engine.records import Change, RunRecord, result_from, step_values
 from omniforge.engine.spawning import SpawnLimits, needs_approval
 from omniforge.engine.state import RunStatus, StepResult, StepState, StepStatus
-from omniforge.engine.store import Change, RunRecord, RunRow, StepRow, canonical, result_from, step_values
 from omniforge.engine.validation import validate_plan
+from omniforge.runs.inputs import check_input
+from omniforge.runs.shown import RunView, root_of
 
-MAX_INPUT = 262_144
 ONLY_AGAIN = frozenset({"connection"})
 """Reasons of waiting that doing the step again settles, and nobody's word."""
-MAX_DEPTH = 32
-_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class Mode(StrEnum):
@@ -61,15 +58,6 @@ class StartRequest:
     priority: int = 0
     parent_run: str | None = None
     approved: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RunView:
-    """A run with its steps, as stored."""
-
-    run: RunRow
-    steps: Sequence[StepRow]
-    plan: Plan
 
 
 class RunService:
@@ -332,100 +320,3 @@ class RunService:
                         break
         for row in await self.engine.events.read(actor.tenant_id, after=after, run_id=run_id, limit=100_000):
             yield row
-
-
-def check_input(value: Mapping[str, Any]) -> None:
-    """Refuse what is too large or too deep, and text with NUL, hidden controls or direction overrides."""
-    if not value:
-        return
-    try:
-        size = len(canonical(dict(value)).encode())
-    except (TypeError, ValueError, RecursionError, UnicodeEncodeError) as error:
-        raise Invalid(f"The input is not plain JSON: {error}") from error
-    if size > MAX_INPUT:
-        raise Invalid(f"The input is {size} bytes; at most {MAX_INPUT}.", limit=MAX_INPUT)
-    _check_value(dict(value), "input", 0)
-
-
-def _check_value(value: Any, where: str, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise Invalid(f"The input is nested more than {MAX_DEPTH} levels deep.")
-    match value:
-        case str():
-            hidden = {
-                c for c in value if c in _BIDI or (unicodedata.category(c) == "Cc" and c not in "\n\r\t")
-            }
-            if hidden:
-                shown = ", ".join(sorted(f"U+{ord(c):04X}" for c in hidden))
-                rule = f"text without hidden control characters (found {shown})"
-                raise Invalid(f"{where} holds hidden control characters.", fields=[_field(where, rule)])
-        case dict():
-            for name, part in cast("dict[str, Any]", value).items():
-                _check_value(name, where, depth + 1)
-                _check_value(part, f"{where}.{name}", depth + 1)
-        case list():
-            for index, part in enumerate(cast("list[Any]", value)):
-                _check_value(part, f"{where}[{index}]", depth + 1)
-        case _:
-            pass
-
-
-def _field(where: str, rule: str) -> dict[str, Any]:
-    return {"field": where, "value": None, "rule": rule}
-
-
-_NUMBERS = re.compile(r"\d+")
-
-
-def root_of(key: str) -> str:
-    """The plan's own step that a step such as `key[3]/inner` belongs to."""
-    return key.partition("/")[0].partition("[")[0]
-
-
-def place_of(key: str, order: Mapping[str, int]) -> tuple[int, str]:
-    """Sorts steps in plan order, and those of a composite step behind it, `key[2]` before `key[10]`."""
-    root = root_of(key)
-    return order.get(root, len(order)), _NUMBERS.sub(lambda number: number[0].zfill(6), key[len(root) :])
-
-
-def run_json(view: RunView) -> dict[str, Any]:
-    """A run with its steps as readers of the raw log see it."""
-    run = view.run
-    order = {step.key: index for index, step in enumerate(view.plan.steps)}
-    steps = sorted(view.steps, key=lambda row: place_of(row.key, order))
-    return {
-        "id": run.id,
-        "subject": run.subject,
-        "mode": run.mode,
-        "status": run.status,
-        "plan_hash": run.plan_hash,
-        "trigger_type": run.trigger_type,
-        "triggered_by": run.triggered_by,
-        "logical_time": run.logical_time,
-        "created_at": run.created_at,
-        "started_at": run.started_at,
-        "finished_at": run.finished_at,
-        "wake_at": run.wake_at,
-        "priority": run.priority,
-        "parent_id": run.parent_id,
-        "forked_from": json.loads(run.facts).get("forked_from"),
-        "input": json.loads(run.input),
-        "error": None if run.error is None else json.loads(run.error),
-        "steps": [_step_json(row) for row in steps],
-    }
-
-
-def _step_json(row: StepRow) -> dict[str, Any]:
-    return {
-        "key": row.key,
-        "status": row.status,
-        "attempt": row.attempt,
-        "failures": row.failures,
-        "result": None if row.result is None else asdict(result_from(row.result)),
-        "error": None if row.error is None else json.loads(row.error),
-        "reason": row.reason,
-        "recovery": None if row.history is None else json.loads(row.history),
-        "wake_at": row.wake_at,
-        "started_at": row.started_at,
-        "finished_at": row.finished_at,
-    }

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 from omniforge.engine.events import FIRST_HASH, row_hash
 from omniforge.engine.plan import WAIT, Plan
+from omniforge.engine.records import STEP_COLUMNS, checksum
 from omniforge.engine.state import RunStatus
-from omniforge.engine.store import STEP_COLUMNS, checksum
 from omniforge.simulation.people import Known
 from omniforge.simulation.places import needs_of, step_at
 from omniforge.simulation.reference import COMPLETED, NOT_REACHED, Meaning

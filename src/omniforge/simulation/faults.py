@@ -10,7 +10,7 @@ from typing import Any
 
 from omniforge.core.errors import Unavailable
 from omniforge.engine.journal import JournalClosed, SqliteJournal
-from omniforge.engine.store import Change
+from omniforge.engine.records import Change
 from omniforge.simulation.life import Life
 
 

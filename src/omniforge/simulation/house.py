@@ -79,7 +79,7 @@ class House:
         self.lives = 0
         self.life: Life | None = None
         self.engine: SimulatedEngine | None = None
-        self._open = asyncio.Event()
+        self.opened = asyncio.Event()
         self._ended = asyncio.Event()
         self._rng = random.Random(faults.rng.random())  # noqa: S311 - part of the seed
 
@@ -98,13 +98,13 @@ class House:
                 taken = await life.call(engine.open())
                 self.trace.tell(f"life {life.number} begins with {taken} unfinished runs")
                 self._check_promises()
-                self._open.set()
+                self.opened.set()
                 await life.call(self._deliver_late(engine))
                 await asyncio.wait([died, ended], return_when=asyncio.FIRST_COMPLETED)
             except Lost:
                 pass
             finally:
-                self._open.clear()
+                self.opened.clear()
                 for task in (killer, ended, died):
                     task.cancel()
             self.faults.kills_left -= 1
@@ -181,7 +181,7 @@ class House:
 
     async def ask(self, what: Callable[[RunService], Awaitable[Answer]]) -> Answer:
         """Ask once, as soon as the engine answers. `Lost` when it dies over it, else what it raises."""
-        await self._open.wait()
+        await self.opened.wait()
         life, engine = self.life, self.engine
         assert life is not None and engine is not None  # noqa: S101, PT018 - for the type checker
         service = RunService(engine, 1000, new_id=self.new_id)

@@ -174,6 +174,8 @@ class _Scenario:
     async def _until_over(self) -> None:
         loop = asyncio.get_running_loop()
         end, pause = loop.time() + LONGEST, 1.0
+        assert self.house is not None  # noqa: S101 - for the type checker
+        await self.house.opened.wait()
         await asyncio.sleep(pause)  # the tables follow what is durable
         while self.open_runs():
             if loop.time() > end:

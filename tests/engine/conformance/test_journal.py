@@ -13,8 +13,9 @@ from omniforge.db import Database
 from omniforge.engine.events import Event, EventLog, first_broken
 from omniforge.engine.journal import Journal
 from omniforge.engine.plan import Plan, Step
+from omniforge.engine.records import Change, RunRecord, step_values
 from omniforge.engine.state import RunStatus, StepResult, StepState, StepStatus
-from omniforge.engine.store import Change, RunRecord, RunRow, RunStore, StepRow, step_values
+from omniforge.engine.store import RunRow, RunStore, StepRow
 
 pytestmark = pytest.mark.both_stores
 

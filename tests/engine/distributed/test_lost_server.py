@@ -18,7 +18,7 @@ from omniforge.db import Database
 from omniforge.engine.events import Event, first_broken
 from omniforge.engine.plan import Plan, Step
 from omniforge.engine.postgres import PostgresJournal
-from omniforge.engine.store import Change, RunRecord
+from omniforge.engine.records import Change, RunRecord
 from omniforge.engine.stores import event_log
 from postgres_server import PostgresServer
 

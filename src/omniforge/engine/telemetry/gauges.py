@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from omniforge.core.clock import Clock
 from omniforge.db import Database
@@ -15,7 +15,7 @@ from omniforge.engine.admission import Admission
 from omniforge.engine.breakers import BreakerRow
 from omniforge.engine.recovery.breaker import BreakerState, Status
 from omniforge.engine.state import UNFINISHED, RunStatus
-from omniforge.engine.store import RunRow
+from omniforge.engine.store import OPEN_RUNS, RunRow
 
 Level = float | Mapping[str, float]
 """One number, or a number per value of the gauge's label."""
@@ -45,13 +45,14 @@ def run_gauges(db: Database) -> tuple[Gauge, ...]:
 
     async def by_status() -> Mapping[str, float]:
         unfinished = sorted(status.value for status in UNFINISHED)
-        query = select(RunRow.status, func.count()).where(RunRow.status.in_(unfinished))
+        query = select(RunRow.status, func.count()).where(text(OPEN_RUNS))
         async with db.read() as session:
             rows = (await session.execute(query.group_by(RunRow.status))).all()
         return dict.fromkeys(unfinished, 0.0) | {status: float(n) for status, n in rows}
 
     async def queued() -> float:
-        query = select(func.count()).select_from(RunRow).where(RunRow.status == RunStatus.QUEUED.value)
+        open_runs = select(func.count()).select_from(RunRow).where(text(OPEN_RUNS))
+        query = open_runs.where(RunRow.status == RunStatus.QUEUED.value)
         async with db.read() as session:
             return float(await session.scalar(query) or 0)
 

@@ -1,0 +1,38 @@
+"""How a drive ends: the run is over, waits, or is paused. Undoes what has to be undone first."""
+
+from __future__ import annotations
+
+from omniforge.core.clock import Clock
+from omniforge.engine.active import ActiveRun, Fenced
+from omniforge.engine.changes import Draft, leftovers
+from omniforge.engine.journal import Journal
+from omniforge.engine.saga import Saga
+from omniforge.engine.state import RunStatus, StepStatus, final_status
+
+
+async def settle_run(run: ActiveRun, journal: Journal, saga: Saga, clock: Clock) -> RunStatus:
+    """Write how a run stands of which nothing is under way any more. `Fenced` when it is somebody else's."""
+    draft = Draft(run, clock.now())
+    waiting = run.progress.waiting()
+    if run.is_to_pause and run.progress.unfinished:
+        draft.status, draft.request = RunStatus.PAUSED, ""
+        draft.tell("run.paused", {"reason": run.pausing})
+    elif waiting and (not run.ending or run.is_to_pause):
+        moments = [wake for key in waiting if (wake := run.progress.states[key].wake_at) is not None]
+        draft.status, draft.wake_at = RunStatus.WAITING, min(moments, default=None)
+        reasons = {key: run.progress.states[key].reason for key in waiting}
+        draft.tell("run.waiting", {"waiting_for": reasons, "until": draft.wake_at})
+    else:
+        status, error = RunStatus.CANCELLED, None
+        if run.cancelled_by is None and run.failure is not None:
+            status, error = await saga.end_failed(run)
+            draft = Draft(run, clock.now())
+        elif run.cancelled_by is None:
+            status = final_status(run.plan, run.progress.states)
+        left = StepStatus.SKIPPED if run.stopped is not None else StepStatus.CANCELLED
+        leftovers(draft, run.progress.left_over(), left, status.value)
+        draft.end(status, error, run.cancelled_by)
+    if not await journal.write(draft.change()):
+        raise Fenced(f"run {run.record.id} is over, or another writer drives it")
+    run.status = draft.status or run.status
+    return run.status
