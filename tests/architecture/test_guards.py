@@ -26,6 +26,8 @@ WHERE_PATHS_END = {
     "src/omniforge/engine/events.py",
     "src/omniforge/engine/executor.py",
     "src/omniforge/engine/journal.py",
+    "src/omniforge/engine/postgres.py",
+    "src/omniforge/engine/queue.py",
     "src/omniforge/engine/telemetry/reading.py",
     "src/omniforge/engine/worker.py",
     "src/omniforge/sandboxes/bridge.py",

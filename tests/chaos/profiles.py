@@ -37,8 +37,8 @@ PROFILES: dict[str, dict[str, Profile]] = {
         "postgres": Profile(runs=120, kills=24, workers=3, freezes=2, restarts=2),
     },
     "bounded": {
-        "sqlite": Profile(runs=1000, kills=150, crowds=3, full_disks=3),
-        "postgres": Profile(runs=1000, kills=80, workers=3, freezes=8, restarts=10, patience=180),
+        "sqlite": Profile(runs=1000, kills=200, crowds=3, full_disks=3),
+        "postgres": Profile(runs=1000, kills=130, workers=3, freezes=12, restarts=10, patience=180),
     },
     "long": {
         "sqlite": Profile(runs=5000, kills=1000, crowds=10, full_disks=10, patience=300),

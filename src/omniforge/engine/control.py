@@ -13,6 +13,7 @@ from omniforge.engine.expansion import step_named
 from omniforge.engine.journal import Journal
 from omniforge.engine.plan import OnError
 from omniforge.engine.records import Change, StoredRun, shared_steps, step_values
+from omniforge.engine.recovery.history import History
 from omniforge.engine.state import RunStatus, StepResult, StepState, StepStatus
 from omniforge.engine.store import RunStore
 
@@ -103,7 +104,7 @@ class Control:
             )
         for name in again:
             state = stored.steps[name]
-            stored.steps[name] = StepState(StepStatus.PENDING, state.attempt)
+            stored.steps[name] = StepState(StepStatus.PENDING, state.attempt, history=_doubts(state))
         rows = [step_values(run_id, name, stored.steps[name]) for name in again]
         told = {"steps": failed}
         with suppress(Conflict):  # somebody else retried it just now
@@ -224,6 +225,13 @@ class Control:
 def _root(key: str) -> str:
     """The plan's own step that a step such as `key[3]/inner` belongs to."""
     return key.partition("/")[0].partition("[")[0]
+
+
+def _doubts(state: StepState) -> dict[str, Any] | None:
+    """What is left of a step's history when it is done anew: that it may have had its effect already."""
+    unknown = state.attempt > 0 and state.status is StepStatus.CANCELLED
+    doubtful = unknown or History.from_json(state.history).may_have_happened
+    return History(doubtful=True).to_json() if doubtful else None
 
 
 def _not_waiting(run_id: str, key: str) -> Conflict:

@@ -11,7 +11,7 @@ from typing import Any
 
 from omniforge.core.clock import Clock, rfc3339
 from omniforge.core.errors import OmniForgeError
-from omniforge.engine import budgets, takeup
+from omniforge.engine import takeup
 from omniforge.engine.active import ActiveRun, Fenced, Handler
 from omniforge.engine.admission import Admission, NeverFits
 from omniforge.engine.artifacts import ArtifactStore
@@ -24,9 +24,8 @@ from omniforge.engine.outputs import Outputs
 from omniforge.engine.pacing import Pace
 from omniforge.engine.plan import OnError, Step
 from omniforge.engine.records import Change
-from omniforge.engine.recovery.decide import decide
+from omniforge.engine.recovering import decide_step
 from omniforge.engine.recovery.decision import Again, AskPerson, Decision, GiveUp, Later, told
-from omniforge.engine.recovery.history import History
 from omniforge.engine.recovery.policy import Failure, classify
 from omniforge.engine.recovery.wave import overrun, seconds_left
 from omniforge.engine.saga import Saga
@@ -211,7 +210,7 @@ class Executor:
                 case Waiting():
                     return await self._park_step(run, step, outcome)
                 case Failure():
-                    decision = self._decide(run, step, state, outcome)
+                    decision = decide_step(run, step, state, outcome)
                     if isinstance(decision, GiveUp | AskPerson) or (run.ending and not run.is_to_pause):
                         return await self._fail(run, step, outcome, decision)
                     await self._note_retry(run, step, outcome, decision)
@@ -300,27 +299,6 @@ class Executor:
         while (left := (moment - self.clock.now()).total_seconds()) > 0:
             await self.clock.sleep(min(left, 3600))
         run.poke()
-
-    def _decide(self, run: ActiveRun, step: Step, state: StepState, failure: Failure) -> Decision:
-        """What follows a failed attempt; the step remembers it."""
-        policy = step.retry
-        if step.on_error is OnError.RETRY and policy.attempts == 1:
-            policy = replace(policy, attempts=3)
-        budget = budgets.left(run, step)
-        history = History.from_json(state.history)
-        decision = decide(
-            failure,
-            history,
-            policy,
-            f"{run.record.id}/{step.key}",
-            fallbacks=len(step.resources.fallbacks),
-            allows_partial=policy.partial,
-            tokens_left=budget.tokens,
-            money_left=budget.money,
-        )
-        state.failures += 1
-        state.history = history.after(failure, decision).to_json()
-        return decision
 
     async def _note_retry(
         self, run: ActiveRun, step: Step, failure: Failure, decision: Again | Later

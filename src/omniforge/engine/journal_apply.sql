@@ -168,7 +168,9 @@ BEGIN
     END IF;
   END LOOP;
 
-  IF cardinality(touched) > 0 THEN
+  IF cardinality(touched) > 0
+     AND EXISTS (SELECT 1 FROM run_places p WHERE p.tenant_id = ANY(touched) AND NOT p.granted)
+  THEN
     -- Free places go to the first in their tenant's line, each with a job.
     WITH tenants AS (
       SELECT t.id, (SELECT count(*) FROM run_places p WHERE p.tenant_id = t.id AND p.granted) AS taken
@@ -186,7 +188,7 @@ BEGIN
                 greatest(-1000000, least(1000000, p.priority)) * {ranks} - least(first.rank, {ranks}) AS priority
     )
     SELECT to_jsonb(procrastinate_defer_jobs_v1(array_agg(
-             ROW('{queue}', '{drive}', g.priority::int, g.run_id, NULL,
+             ROW('{queue}', '{drive}', g.priority::int, NULL, NULL,
                  jsonb_build_object('run_id', g.run_id, 'tenant_id', g.tenant_id),
                  NULL)::procrastinate_job_to_defer_v1
              ORDER BY g.priority DESC, g.position)))

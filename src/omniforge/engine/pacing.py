@@ -10,22 +10,18 @@ PER_TURN = 64
 
 
 class Pace:
-    """`await pace.take()` before a piece of work; what is beyond a turn's share goes on in the next."""
+    """`await pace.take()` before a piece of work; after a share of them, the others come in between."""
 
     def __init__(self, per_turn: int = PER_TURN) -> None:
         self.per_turn = per_turn
         self._left = per_turn
-        self._armed = False
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
     def is_free(self) -> bool:
         """Take a piece now if there is one; then nothing needs to be awaited."""
-        if self._left and not self._waiting:
+        if self._left:
             self._left -= 1
-            if not self._armed:
-                self._armed = True
-                asyncio.get_running_loop().call_soon(self._next_turn)
             return True
         return False
 
@@ -33,17 +29,21 @@ class Pace:
         """Wait for this piece's turn."""
         if self.is_free:
             return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._next_turn)
+        turn: asyncio.Future[None] = loop.create_future()
         self._waiting.append(turn)
         await turn
 
     def _next_turn(self) -> None:
-        self._left = self.per_turn
-        while self._waiting and self._left:
+        served = 0
+        while self._waiting and served < self.per_turn:
             turn = self._waiting.popleft()
             if not turn.done():
-                self._left -= 1
+                served += 1
                 turn.set_result(None)
-        self._armed = self._left < self.per_turn
-        if self._armed:
+        if self._waiting:
             asyncio.get_running_loop().call_soon(self._next_turn)
+        else:
+            self._left = self.per_turn - served or self.per_turn

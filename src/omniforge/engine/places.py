@@ -26,7 +26,7 @@ _OPEN_JOB = f"task_name = '{DRIVE}' AND status IN ('todo', 'doing')"
 TAKE_BACK = f"""
 UPDATE run_places p SET granted = false, again = false
  WHERE granted AND NOT EXISTS (
-   SELECT 1 FROM procrastinate_jobs j WHERE j.lock = p.run_id AND {_OPEN_JOB})
+   SELECT 1 FROM procrastinate_jobs j WHERE j.args ->> 'run_id' = p.run_id AND {_OPEN_JOB})
 RETURNING tenant_id"""
 """Take places back whose job is gone, so that they are granted anew."""
 

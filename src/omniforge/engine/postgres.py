@@ -36,6 +36,8 @@ from omniforge.engine.store import RunRow, StepRow
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 1_000
+LINGER = 0.002
+"""Seconds that a change waits for company when the last one had some."""
 RECONNECT_DELAYS = (0.05, 0.2, 0.5, 1.0)
 PATIENCE = 30.0
 """Seconds without a server after which changes that are surely not durable are given back."""
@@ -160,12 +162,16 @@ class PostgresJournal:
         return future
 
     async def _write_loop(self) -> None:
+        together = 0
         while self._queue or not self._closing:
             if not self._queue:
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
+            if together > 1:
+                await asyncio.sleep(LINGER)
             batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
+            together = len(batch)
             try:
                 await self._commit(batch)
             except BaseException:

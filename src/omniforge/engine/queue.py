@@ -70,7 +70,11 @@ class Queue:
         conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self.app = procrastinate.App(
             connector=procrastinate.PsycopgConnector(
-                conninfo=conninfo, min_size=1, max_size=4, kwargs={"application_name": "omniforge worker"}
+                conninfo=conninfo,
+                min_size=1,
+                max_size=4,
+                # Everything the queue does is one statement.
+                kwargs={"application_name": "omniforge worker", "autocommit": True},
             )
         )
         self.app.task(name=DRIVE, queue=QUEUE, pass_context=True, retry=_Again())(self._drive_run)

@@ -140,7 +140,7 @@ class StoredRun:
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys: equal values give equal text. TypeError for what is no plain JSON, NaN included."""
+    """JSON with sorted keys: equal values give equal text. TypeError for what is not JSON."""
     if not value and isinstance(value, dict):
         return "{}"
     try:

@@ -33,8 +33,6 @@ from omniforge.engine.state import RunStatus, StepResult, StepState, StepStatus,
 STANDS = "stands: "
 UNKNOWN = "outcome unknown"
 Purpose = Literal["undo", "probe"]
-_MAY_HAVE_HAPPENED = frozenset({FailureKind.TIMEOUT, FailureKind.UNEXPECTED, FailureKind.BAD_OUTPUT})
-"""Failures of which the handler does not say itself that nothing was done."""
 
 
 class Saga:
@@ -206,15 +204,14 @@ def _outcome(state: StepState) -> Outcome:
 def _is_doubtful(state: StepState) -> bool:
     if state.reason == UNKNOWN or (state.reason or "").startswith(STANDS):
         return True
-    failed = History.from_json(state.history).failures
-    if any(kind in _MAY_HAVE_HAPPENED for kind in failed):
-        return True  # an earlier attempt may have, whatever the last one says
+    if History.from_json(state.history).may_have_happened:
+        return True  # by some attempt, whatever the last one says
     if state.error is None:
         return False
     failure = Failure(
         state.error["code"], state.error["message"], False, details=state.error.get("details", {})
     )
-    return failure.is_doubtful or failure.kind in _MAY_HAVE_HAPPENED
+    return failure.is_doubtful or failure.kind is FailureKind.TIMEOUT
 
 
 def _needs(run: ActiveRun) -> dict[str, Sequence[str]]:

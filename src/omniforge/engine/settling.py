@@ -24,7 +24,7 @@ async def settle_run(run: ActiveRun, journal: Journal, saga: Saga, clock: Clock)
         draft.tell("run.waiting", {"waiting_for": reasons, "until": draft.wake_at})
     else:
         status, error = RunStatus.CANCELLED, None
-        if run.cancelled_by is None and run.failure is not None:
+        if run.failure is not None and (run.cancelled_by is None or _is_being_undone(run)):
             status, error = await saga.end_failed(run)
             draft = Draft(run, clock.now())
         elif run.cancelled_by is None:
@@ -36,3 +36,9 @@ async def settle_run(run: ActiveRun, journal: Journal, saga: Saga, clock: Clock)
         raise Fenced(f"run {run.record.id} is over, or another writer drives it")
     run.status = draft.status or run.status
     return run.status
+
+
+def _is_being_undone(run: ActiveRun) -> bool:
+    """Undoing that has begun is brought to its end, also when somebody cancels the run meanwhile."""
+    begun = (StepStatus.COMPENSATING, StepStatus.COMPENSATED)
+    return any(state.status in begun for state in run.progress.states.values())

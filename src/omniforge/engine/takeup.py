@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from omniforge.engine.active import ActiveRun
 from omniforge.engine.changes import ENGINE
+from omniforge.engine.recovery.history import History
 from omniforge.engine.recovery.policy import Failure
 from omniforge.engine.state import Signal, StepState, StepStatus
 
@@ -17,7 +19,8 @@ MAX_INTERRUPTIONS = 10
 def recall(run: ActiveRun) -> None:
     """What the stored steps say about how the run stands."""
     for key, state in run.progress.states.items():
-        if state.status is StepStatus.FAILED:
+        undone = state.status in (StepStatus.COMPENSATING, StepStatus.COMPENSATED)
+        if state.status is StepStatus.FAILED or (undone and state.error is not None):
             _remember_failure(run, key, state)
         elif state.result is not None and state.result.signal is Signal.STOP:
             run.stopped = state.result.message or key
@@ -32,6 +35,7 @@ def count_interruptions(run: ActiveRun) -> list[str]:
         before = (state.reason or "").removeprefix(INTERRUPTED)
         times = int(before) + 1 if before.isdecimal() else 1
         state.reason = f"{INTERRUPTED}{times}"
+        state.history = replace(History.from_json(state.history), doubtful=True).to_json()
         if times > MAX_INTERRUPTIONS:
             too_often.append(key)
     return too_often

@@ -74,6 +74,8 @@ class MortalJournal(SqliteJournal):
         connection.close()
 
 
+BROKEN_FOR = 0.3
+"""Seconds in which nothing of a run can be written, once something could not."""
 Submit = Callable[[Change], asyncio.Future[Any]]
 
 
@@ -94,6 +96,7 @@ class FaultyJournal:
         self.promised = promised
         life.at_death.append(inner.drop)
         self._queue: list[_Item] = []
+        self._broken: dict[str, float] = {}
         self._pump: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -129,7 +132,8 @@ class FaultyJournal:
             return asyncio.get_running_loop().create_future()
         faults = self.faults
         eventful = faults.slow + faults.broken + faults.killed
-        if self._pump is None and not faults.happens(eventful):
+        broken = self._broken.get(change.run_id, 0.0) >= asyncio.get_running_loop().time()
+        if self._pump is None and not broken and not faults.happens(eventful):
             return submit(change)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._queue.append(_Item(change, submit, answer))
@@ -154,14 +158,19 @@ class FaultyJournal:
             faults.late += [item.change for item in (*batch, *self._queue)]
             self.life.die(f"before {_named(batch[0].change)} was written")
         await self._while_alive()
-        if total and faults.happens(faults.broken / total):
+        loop, refused = asyncio.get_running_loop(), [*batch]
+        batch = [item for item in batch if self._broken.get(item.change.run_id, 0.0) < loop.time()]
+        for item in refused:
+            if item not in batch:
+                _answer(item, _full())
+        if batch and total and faults.happens(faults.broken / total):
             run_id = faults.rng.choice(batch).change.run_id
             self.life.trace.tell(f"the journal cannot write now what happens to {run_id}")
-            for item in [*batch, *self._queue]:
+            self._broken[run_id] = loop.time() + BROKEN_FOR
+            for item in batch:
                 if item.change.run_id == run_id:  # what comes after it in the same run may build on it
-                    _answer(item, Unavailable("The disk is full; free some space.", code="disk_full"))
+                    _answer(item, _full())
             batch = [item for item in batch if item.change.run_id != run_id]
-            self._queue = [item for item in self._queue if item.change.run_id != run_id]
         try:
             written = [item.submit(item.change) for item in batch]
         except JournalClosed as error:
@@ -181,6 +190,10 @@ class FaultyJournal:
         """The dead write nothing and answer nobody."""
         if not self.life.alive:
             await asyncio.Event().wait()
+
+
+def _full() -> Unavailable:
+    return Unavailable("The disk is full; free some space.", code="disk_full")
 
 
 def _answer(item: _Item, value: Any) -> None:

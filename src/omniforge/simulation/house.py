@@ -36,7 +36,11 @@ class SimulatedEngine(EmbeddedEngine):
         faults: Faults,
         clock: VirtualClock,
         limits: Limits,
+        check: Callable[[], None],
     ) -> None:
+        """check: called when everything durable is in the tables again, before anything goes on."""
+        self._check = check
+
         def journal(database: Database, events: EventLog) -> FaultyJournal:
             return FaultyJournal(MortalJournal(database, events), faults, life, world.promised)
 
@@ -52,6 +56,7 @@ class SimulatedEngine(EmbeddedEngine):
 
     async def open(self) -> int:
         await self.journal.open()
+        self._check()
         return await self.worker.recover()
 
     async def close(self) -> None:
@@ -89,7 +94,13 @@ class House:
             life = self.life = Life(self.lives, self.trace)
             self.lives += 1
             engine = self.engine = SimulatedEngine(
-                self.db, life, world=self.world, faults=self.faults, clock=self.clock, limits=self.limits
+                self.db,
+                life,
+                world=self.world,
+                faults=self.faults,
+                clock=self.clock,
+                limits=self.limits,
+                check=self._check_promises,
             )
             killer = asyncio.ensure_future(self._kill_some_time(life, mean_life))
             ended = asyncio.ensure_future(self._ended.wait())
@@ -97,7 +108,6 @@ class House:
             try:
                 taken = await life.call(engine.open())
                 self.trace.tell(f"life {life.number} begins with {taken} unfinished runs")
-                self._check_promises()
                 self.opened.set()
                 await life.call(self._deliver_late(engine))
                 await asyncio.wait([died, ended], return_when=asyncio.FIRST_COMPLETED)

@@ -15,6 +15,8 @@ LASTING = ("context", "model", "provider")
 """Hints that hold for every later attempt; the others are for the next one only."""
 
 UNNAMED_CHECK = "check"
+_SILENT = frozenset({FailureKind.TIMEOUT, FailureKind.UNEXPECTED, FailureKind.BAD_OUTPUT})
+"""Failures of which the handler does not say itself that nothing was done."""
 _AFRESH: Mapping[Move, frozenset[Move]] = MappingProxyType(
     {
         Move.FRESH: frozenset({Move.REFORMAT}),
@@ -39,6 +41,7 @@ class History:
     """A step's failures by kind, the moves they were answered with, fix attempts by check, what was spent.
 
     hints: for the coming attempt; its handler is told exactly these, also after a restart. money in USD.
+    doubtful: nobody knows what attempts did that are not counted here any more.
     """
 
     failures: Mapping[FailureKind, int] = field(default_factory=dict[FailureKind, int])
@@ -47,6 +50,12 @@ class History:
     hints: Mapping[str, Any] = field(default_factory=dict[str, Any])
     tokens: int = 0
     money: float = 0.0
+    doubtful: bool = False
+
+    @property
+    def may_have_happened(self) -> bool:
+        """Whether an attempt ended without saying itself that nothing was done outside."""
+        return self.doubtful or any(kind in _SILENT for kind in self.failures)
 
     @property
     def attempts(self) -> int:
@@ -106,6 +115,7 @@ class History:
             "hints": dict(self.hints),
             "tokens": self.tokens,
             "money": self.money,
+            "doubtful": self.doubtful,
         }
         return {name: value for name, value in whole.items() if value}
 
@@ -120,6 +130,7 @@ class History:
             hints=dict(given.get("hints") or {}),
             tokens=int(given.get("tokens") or 0),
             money=float(given.get("money") or 0.0),
+            doubtful=bool(given.get("doubtful")),
         )
 
 
