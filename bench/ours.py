@@ -26,6 +26,7 @@ from bench.timing import (
 )
 from omniforge.core.actor import Actor, Role
 from omniforge.core.clock import SystemClock
+from omniforge.core.collector import calm_collector
 from omniforge.db import Database
 from omniforge.engine.active import StepCall
 from omniforge.engine.embedded import EmbeddedEngine
@@ -235,6 +236,7 @@ WORKS = {
 
 async def main() -> None:
     asked = options()
+    calm_collector()  # as every server and worker does
     report(await WORKS[asked["work"]](asked))
 
 

@@ -105,6 +105,7 @@ class DistributedEngine:
             admission=self.admission,
             clock=self.clock,
         )
+        self.pace = self.executor.pace
         self.control = Control(self.store, self.journal, self.clock, self.nudge)
         self._verbs = Listener(db.url, RUNS_CHANNEL, self._heard)
         self.queue: Queue | None = None

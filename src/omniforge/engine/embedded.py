@@ -19,6 +19,7 @@ from omniforge.engine.control import Control
 from omniforge.engine.events import EventLog
 from omniforge.engine.executor import Executor
 from omniforge.engine.journal import Journal, SqliteJournal
+from omniforge.engine.pacing import Pace
 from omniforge.engine.plan import Plan
 from omniforge.engine.records import Change
 from omniforge.engine.state import RunProgress, RunStatus
@@ -37,6 +38,7 @@ class Engine(Protocol):
     artifacts: ArtifactStore
     admission: Admission
     control: Control
+    pace: Pace
 
     async def open(self) -> int:
         """Begin to work; returns how many unfinished runs are taken up."""
@@ -77,6 +79,7 @@ class EmbeddedEngine:
         self.executor = Executor(
             self.journal, self.store, self.artifacts, handlers=handlers, admission=self.admission, clock=clock
         )
+        self.pace = self.executor.pace
         self.worker = Worker(self.store, self.executor, clock)
         self.control = Control(self.store, self.journal, clock, self.worker.nudge)
         self._lock = FileLock(home / "engine.lock")
@@ -112,8 +115,6 @@ class EmbeddedEngine:
         assert record is not None  # noqa: S101 - for the type checker
         progress = RunProgress(plan, change.progress, record.input)
         run = ActiveRun(record, plan, progress, RunStatus.QUEUED)
-        if not self.executor.pace.is_free:
-            await self.executor.pace.take()
         if not change.progress:
             self.executor.begin(run, change)
         try:

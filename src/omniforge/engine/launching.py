@@ -129,7 +129,8 @@ class Launcher:
             state, step = progress.states[key], progress.by_key[key]
             if state.attempt == 0 or state.status is StepStatus.SKIPPED or state.is_shared:
                 continue
-            if progress.missing(key):
+            needed = [progress.states[need].status for need in step.needs]
+            if not all(status.is_over or status is StepStatus.COMPENSATING for status in needed):
                 continue  # what it needs is done again first
             try:
                 await self.outputs.load(run, step)

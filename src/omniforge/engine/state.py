@@ -203,28 +203,23 @@ class RunProgress:
         for key in keys:
             if key in self.states and self.states[key].status.is_over:
                 over += 1
-                self._count_down(key)
+                place = self._place.get(key)
+                if place is None:
+                    self._count_down_inner(key)
+                else:
+                    for number in self._children[place] or ():
+                        self._missing[number] -= 1
         self.unfinished -= over
         return over
 
-    def _count_down(self, key: str) -> list[str]:
-        """A step is over; returns those that have nothing more to wait for now."""
+    def _count_down_inner(self, key: str) -> list[str]:
+        """A step inside a composite one is over; returns those beside it that wait for nothing more."""
         free: list[str] = []
-        place = self._place.get(key)
-        if place is None:
-            inner = self._inner_missing
-            for child in self._inner_children.get(key, ()):
-                inner[child] -= 1
-                if not inner[child]:
-                    free.append(child)
-            return free
-        children = self._children[place]
-        if children is not None:
-            missing, steps = self._missing, self._steps
-            for number in children:
-                left = missing[number] = missing[number] - 1
-                if not left:
-                    free.append(steps[number].key)
+        inner = self._inner_missing
+        for child in self._inner_children.get(key, ()):
+            inner[child] -= 1
+            if not inner[child]:
+                free.append(child)
         return free
 
     def expand(self, parent: str, steps: Sequence[Step], scopes: Sequence[Scope]) -> None:
@@ -262,16 +257,33 @@ class RunProgress:
             state = states[key] = StepState.__new__(StepState)
         state.status = status
         self.unfinished -= 1
-        ready = self._count_down(key)
+        place = self._place.get(key)
+        ready: list[str] = []
+        if place is None:
+            ready = self._count_down_inner(key)
+        else:
+            children = self._children[place]
+            if children is not None:
+                missing, steps = self._missing, self._steps
+                for number in children:
+                    left = missing[number] = missing[number] - 1
+                    if not left:
+                        ready.append(steps[number].key)
         if self._resumed:
             ready = [child for child in ready if child not in states or states[child].status in _IDLE]
-        parent = self.parents.get(key) if self.parents else None
-        if parent is not None:
-            group = self.groups[parent]
-            group.unfinished -= 1
-            if group.unfinished == 0 and not states[parent].status.is_over:
-                ready.append(parent)
+        if self.parents:
+            self._settle_in_group(key, ready)
         return ready
+
+    def _settle_in_group(self, key: str, ready: list[str]) -> None:
+        """A step inside a composite one is over; with the last of them that one is ready to be gathered."""
+        parent = self.parents.get(key)
+        if parent is None:
+            return
+        group = self.groups[parent]
+        group.unfinished -= 1
+        if group.unfinished == 0 and not self.states[parent].status.is_over:
+            ready.append(parent)
 
     def is_cut_off(self, step: Step) -> bool:
         """Whether too few needs of a step with `join: any` or a number completed (so it is skipped)."""

@@ -13,7 +13,7 @@ from omniforge.core.clock import Clock
 from omniforge.engine.active import ActiveRun, Fenced
 from omniforge.engine.executor import Executor
 from omniforge.engine.records import StoredRun
-from omniforge.engine.state import RunStatus
+from omniforge.engine.state import RunProgress, RunStatus
 from omniforge.engine.store import PlanDamaged, RunStore
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Worker:
             for run_id in ids:
                 found += await self._read_one(run_id)
         for stored in found:
-            if only_damaged and not (stored.corrupted and stored.status is RunStatus.WAITING):
+            if only_damaged and not (stored.status is RunStatus.WAITING and _may_go_on(stored)):
                 continue
             if not stored.status.is_over and stored.record.id not in self._tasks:
                 self.take(stored)
@@ -123,8 +123,15 @@ class Worker:
         if run_id not in self._tasks and self._recovery is not None:
             await asyncio.wait([self._recovery])
         task = self._tasks.get(run_id)
-        if task is not None:
-            await asyncio.wait([task])
+        if task is not None and not task.done():
+            over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+            def tell(_: asyncio.Task[None]) -> None:
+                if not over.done():
+                    over.set_result(None)
+
+            task.add_done_callback(tell)
+            await over
 
     async def _wake(self, run_id: str) -> None:
         async with self._turn(run_id):
@@ -168,6 +175,12 @@ class Worker:
             for moment in moments:
                 if moment is not None:
                     self.alarms.add(moment, run.record.id)
+
+
+def _may_go_on(stored: StoredRun) -> bool:
+    """Whether something can be done in a parked run: a row is damaged, or an answer came in while it was being
+    parked, and the process died before anybody looked again."""
+    return bool(stored.corrupted or RunProgress(stored.plan, stored.steps, stored.record.input).startable())
 
 
 class Alarms:

@@ -84,6 +84,8 @@ class RunService:
         `NeedsHuman` (a run started by a run, too deep or one too many).
         """
         actor.require("agent:execute" if request.mode is Mode.LIVE else "agent:edit")
+        if not self.engine.pace.is_free:
+            await self.engine.pace.take()
         self._check_plan(request.plan)
         check_input(request.input)
         now = self.engine.clock.now()

@@ -19,7 +19,7 @@ from omniforge.simulation.faults import Faults, FaultyJournal, MortalJournal
 from omniforge.simulation.life import Life, Lost
 from omniforge.simulation.timing import VirtualClock
 from omniforge.simulation.trace import Trace
-from omniforge.simulation.world import World
+from omniforge.simulation.world import DAMAGED, World
 
 Answer = TypeVar("Answer")
 
@@ -162,7 +162,7 @@ class House:
             if rows:
                 run_id, key = self._rng.choice(rows)
                 where = "WHERE run_id = ? AND key = ?"
-                connection.execute(f"UPDATE run_steps SET result = 'xx' {where}", (run_id, key))  # noqa: S608
+                connection.execute(f"UPDATE run_steps SET result = ? {where}", (DAMAGED, run_id, key))  # noqa: S608
                 self.world.damaged.add((run_id, key))
                 self.trace.tell(f"the row of {run_id}/{key} is damaged")
         connection.close()

@@ -17,6 +17,8 @@ from omniforge.simulation.places import needs_of
 from omniforge.simulation.reference import output_of
 from omniforge.simulation.trace import Trace
 
+DAMAGED = "no JSON"
+"""What is left of a row's result in which bits fell over."""
 Place = tuple[str, str]
 """Run id and step key."""
 _WITHOUT_EFFECT = {"slow_down", "busy", "fatal", "person"}
