@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from any_engine import make_engine
-from omniforge.core.actor import Actor
+from omniforge.core.actor import Actor, Role
 from omniforge.core.clock import Clock
 from omniforge.db import Database
 from omniforge.engine.active import StepCall
@@ -23,6 +23,7 @@ from omniforge.engine.state import StepResult, Waiting
 from omniforge.runs.service import RunService, StartRequest
 from omniforge.runs.shown import RunView, run_json
 from omniforge.runtime.steps.approval import ask_for_approval
+from omniforge.tenants.roles import permissions_of
 
 Act = Callable[[StepCall], Awaitable[Any]]
 PATIENCE = 30
@@ -116,6 +117,11 @@ class House:
         """Payloads of a run's events of these types, with who was the actor of each."""
         rows = await self.engine.events.read(actor.tenant_id, run_id=run_id, types=list(types))
         return [{**json.loads(row.payload), "actor": row.actor, "type": row.type} for row in rows]
+
+
+def person(user_id: str = "local") -> Actor:
+    """An owner of the default tenant."""
+    return Actor("default", user_id, Role.OWNER, f"user:{user_id}", permissions_of(Role.OWNER))
 
 
 def step(key: str, *needs: str, **more: Any) -> Step:

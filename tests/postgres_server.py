@@ -94,7 +94,9 @@ class PostgresServer:
 
     def run(self) -> None:
         """Start the server's process (again), and return when it answers."""
-        command = [str(_programs() / "postgres"), "-D", str(self.data), "-k", str(self.folder)]
+        with_us = shutil.which("setpriv")  # it ends when the thread that started it does, however that ends
+        command = [with_us, "--pdeathsig", "QUIT"] if with_us else []
+        command += [str(_programs() / "postgres"), "-D", str(self.data), "-k", str(self.folder)]
         command += ["-c", "listen_addresses=", "-p", str(self.port)]
         for name, value in self.settings.items():
             command += ["-c", f"{name}={value}"]

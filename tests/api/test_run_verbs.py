@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from conftest import make_actor
+from engine_house import person
 from omniforge.core.actor import Role
 from omniforge.engine.plan import SUBPLAN, Plan, Step, plan_json
 from omniforge.runs.service import StartRequest
@@ -20,8 +20,8 @@ FAILS = Step("fails", "wait", {"until": "no time at all"})
 async def start(application: Any, *steps: Step, **request: Any) -> str:
     """The path of a run of these steps, once it is over or parked."""
     runs = application.house.runs
-    run_id = await runs.start_run(make_actor(), StartRequest(Plan(steps), "test:1", **request))
-    await asyncio.wait_for(runs.wait_for(make_actor(), run_id), 20)
+    run_id = await runs.start_run(person(), StartRequest(Plan(steps), "test:1", **request))
+    await asyncio.wait_for(runs.wait_for(person(), run_id), 20)
     return f"/api/v1/runs/{run_id}"
 
 

@@ -128,7 +128,7 @@ class DeadlyWire:
         answers = asyncio.create_task(_carry(above, writer))
         with suppress(OSError):
             while data := await reader.read(1 << 20):
-                if b"COMMIT" in data:
+                if b"COMMIT" in data or b"journal_apply" in data:
                     await self._commit(data, below, answers)
                 below.write(data)
                 await below.drain()

@@ -46,3 +46,30 @@ async def test_a_step_whose_process_keeps_ending_is_left_to_a_person(
     assert calls == list(range(1, MAX_INTERRUPTIONS + 2))
     assert view.run.status == "needs_person"
     assert "interrupted_too_often" in str(view.run.error)
+
+
+async def test_a_run_whose_plan_is_damaged_ends_failed_at_the_next_start(
+    database: Database, tmp_path: Path, actor: Actor
+) -> None:
+    begun = asyncio.Event()
+
+    async def hang(call: StepCall) -> StepResult:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    engine = EmbeddedEngine(database, {"do": hang}, SystemClock(), tmp_path, slots=4)
+    await engine.open()
+    plan = Plan((Step(key="a", kind="do"),))
+    run_id = await RunService(engine, 100).start_run(actor, StartRequest(plan=plan, subject="x"))
+    await begun.wait()
+    await engine.close()
+    async with database.transaction() as session:
+        await (await session.connection()).exec_driver_sql("UPDATE plans SET plan = replace(plan, 'do', 'od')")
+    engine = EmbeddedEngine(database, {"do": hang}, SystemClock(), tmp_path, slots=4)
+    await engine.open()
+    found = await engine.store.find_run("default", run_id)
+    await engine.close()
+    assert found is not None
+    assert found[0].status == "failed"
+    assert "plan_damaged" in str(found[0].error)

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from conftest import make_actor
-from engine_house import Gate, House, error_of, failing, output_of, returning, statuses, step
+from engine_house import Gate, House, error_of, failing, output_of, person, returning, statuses, step
 from omniforge.core.actor import Actor
 from omniforge.core.errors import Conflict, Fatal, NotFound, Retryable
 from omniforge.engine.active import StepCall
@@ -18,7 +17,7 @@ from omniforge.engine.state import StepResult
 
 pytestmark = pytest.mark.both_stores
 
-OTHER_PERSON = make_actor(user_id="jo")
+OTHER_PERSON = person("jo")
 
 
 def ask(key: str, *needs: str, **more: Any) -> Step:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from conftest import make_actor
+from engine_house import person
 from omniforge.cli.demo import free_port
 from omniforge.cli.main import app
 from omniforge.cli.server import serving
@@ -34,8 +34,8 @@ class Desk:
         }
 
     async def start(self, *steps: Step, **request: Any) -> str:
-        run_id = await self.runs.start_run(make_actor(), StartRequest(Plan(steps), "test:1", **request))
-        await asyncio.wait_for(self.runs.wait_for(make_actor(), run_id), 20)
+        run_id = await self.runs.start_run(person(), StartRequest(Plan(steps), "test:1", **request))
+        await asyncio.wait_for(self.runs.wait_for(person(), run_id), 20)
         return run_id
 
     async def says(self, *args: str) -> tuple[int, str, str]:

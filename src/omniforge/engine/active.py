@@ -57,6 +57,7 @@ class ActiveRun:
     launched: steps whose start is durable and whose tasks are yet to be made.
     idle: steps that only wait, for a slot or for their next attempt.
     texts: outputs that are about to be written, as JSON.
+    again: taken up anew by the process that drove it, which did not end.
     backlog: ready steps that wait for a task; a fan of thousands does not become thousands of tasks.
     """
 
@@ -81,6 +82,7 @@ class ActiveRun:
     problem: BaseException | None = None
     plain_slot: SlotRequest | None = None
     begun: bool = False
+    again: bool = False
     poked: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from omniforge.core.clock import Clock, rfc3339
+from omniforge.core.clock import Clock
 from omniforge.core.errors import OmniForgeError
 from omniforge.db import Database
 from omniforge.engine import places
@@ -21,7 +21,7 @@ from omniforge.engine.admission import Admission
 from omniforge.engine.artifacts import ArtifactStore, ArtifactTable
 from omniforge.engine.control import Control
 from omniforge.engine.database_clock import ASK_EVERY, DatabaseClock
-from omniforge.engine.events import Event, EventLog
+from omniforge.engine.events import EventLog
 from omniforge.engine.executor import Executor
 from omniforge.engine.journal import Journal
 from omniforge.engine.listening import Listener
@@ -31,6 +31,7 @@ from omniforge.engine.postgres_events import EVENTS_CHANNEL, append_at_end
 from omniforge.engine.postgres_items import RUNS_CHANNEL
 from omniforge.engine.queue import Heartbeat, Queue
 from omniforge.engine.records import Change
+from omniforge.engine.settling import end_damaged
 from omniforge.engine.state import RunStatus
 from omniforge.engine.store import PlanDamaged, RunStore, stored_run
 
@@ -181,7 +182,7 @@ class DistributedEngine:
                 return await self._is_over(run_id)
             except PlanDamaged:
                 log.exception("run %s cannot be continued: its plan is damaged", run_id)
-                return await self._end_damaged(run_id, tenant_id, claimed.epoch)
+                return await end_damaged(self.journal, self.clock, run_id, tenant_id, claimed.epoch)
             except Exception:
                 # The path ends here: a run must not vanish because the database was away for a moment.
                 log.exception("run %s could not be driven; it is taken up again", run_id)
@@ -212,22 +213,6 @@ class DistributedEngine:
     async def _is_over(self, run_id: str) -> bool:
         stored = await self.store.run(run_id)
         return stored is None or stored.status.is_over
-
-    async def _end_damaged(self, run_id: str, tenant_id: str, epoch: int) -> bool:
-        now = self.clock.now()
-        error = {"code": "plan_damaged", "message": "The stored plan of this run is missing or damaged."}
-        payload = {"status": RunStatus.FAILED.value, "error": error}
-        event = Event("run.finished", f"run:{run_id}", now, "system:engine", payload, run_id)
-        change = Change(
-            run_id,
-            tenant_id,
-            epoch=epoch,
-            status=RunStatus.FAILED,
-            error=error,
-            at=rfc3339(now),
-            events=[event],
-        )
-        return await self.journal.write(change)
 
     async def _wake(self, run_id: str, tenant_id: str, wake_at: str) -> None:
         await self._journal.line_up(run_id, tenant_id, wake_at)

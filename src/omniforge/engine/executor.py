@@ -77,6 +77,11 @@ class Executor:
         draft.join(change)
         run.status, run.begun = RunStatus.RUNNING, True
 
+    async def catch_up(self, run: ActiveRun) -> None:
+        """Until what a drive of this run handed in before it ended is durable, or refused."""
+        record = run.record
+        await self.journal.write(Change(record.id, record.tenant_id, epoch=record.epoch))
+
     def abandon(self, run: ActiveRun) -> None:
         """Give back what a run that did not become durable held."""
         for key in list(run.slots):
@@ -211,11 +216,11 @@ class Executor:
                     return await self._park_step(run, step, outcome)
                 case Failure():
                     decision = decide_step(run, step, state, outcome)
-                    if isinstance(decision, GiveUp | AskPerson) or (run.ending and not run.is_to_pause):
+                    if isinstance(decision, GiveUp | AskPerson):
                         return await self._fail(run, step, outcome, decision)
                     await self._note_retry(run, step, outcome, decision)
-                    if run.is_to_pause:
-                        return []
+                    if run.ending:
+                        return []  # another attempt when somebody resumes or retries the run
 
     async def _rest(self, run: ActiveRun, step: Step, state: StepState) -> None:
         """Until the moment at which the next attempt may begin."""

@@ -9,10 +9,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import procrastinate
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
+from psycopg import AsyncConnection
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -48,6 +50,11 @@ class _Again(procrastinate.BaseRetryStrategy):
         return procrastinate.RetryDecision(retry_at=AT_ONCE)
 
 
+async def _without_transactions(connection: AsyncConnection[Any]) -> None:
+    """Everything the queue does is one statement."""
+    await connection.set_autocommit(True)
+
+
 class Queue:
     """Works on the jobs of the queue. `drive` drives a run, `wake` lines one up whose time has come."""
 
@@ -73,8 +80,8 @@ class Queue:
                 conninfo=conninfo,
                 min_size=1,
                 max_size=4,
-                # Everything the queue does is one statement.
-                kwargs={"application_name": "omniforge worker", "autocommit": True},
+                configure=_without_transactions,
+                kwargs={"application_name": "omniforge worker"},
             )
         )
         self.app.task(name=DRIVE, queue=QUEUE, pass_context=True, retry=_Again())(self._drive_run)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from omniforge.core.clock import Clock
+from omniforge.core.clock import Clock, rfc3339
 from omniforge.engine.active import ActiveRun, Fenced
-from omniforge.engine.changes import Draft, leftovers
+from omniforge.engine.changes import ENGINE, Draft, leftovers
+from omniforge.engine.events import Event
 from omniforge.engine.journal import Journal
+from omniforge.engine.records import Change
 from omniforge.engine.saga import Saga
 from omniforge.engine.state import RunStatus, StepStatus, final_status
 
@@ -42,3 +44,20 @@ def _is_being_undone(run: ActiveRun) -> bool:
     """Undoing that has begun is brought to its end, also when somebody cancels the run meanwhile."""
     begun = (StepStatus.COMPENSATING, StepStatus.COMPENSATED)
     return any(state.status in begun for state in run.progress.states.values())
+
+
+async def end_damaged(journal: Journal, clock: Clock, run_id: str, tenant_id: str, epoch: int) -> bool:
+    """End a run whose plan does not hold: nothing of it can be driven, and it must not wait for ever."""
+    now = clock.now()
+    error = {"code": "plan_damaged", "message": "The stored plan of this run is missing or damaged."}
+    payload = {"status": RunStatus.FAILED.value, "error": error}
+    change = Change(
+        run_id,
+        tenant_id,
+        epoch=epoch,
+        status=RunStatus.FAILED,
+        error=error,
+        at=rfc3339(now),
+        events=[Event("run.finished", f"run:{run_id}", now, ENGINE, payload, run_id)],
+    )
+    return await journal.write(change)

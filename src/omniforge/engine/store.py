@@ -149,6 +149,13 @@ class RunStore:
             rows = list(await session.scalars(select(StepRow).where(StepRow.run_id == run_id)))
             return stored_run(run, await self._plan(session, run.plan_hash), rows)
 
+    async def owner(self, run_id: str) -> tuple[str, int] | None:
+        """Tenant and epoch of a run."""
+        async with self.db.read() as session:
+            found = await session.execute(select(RunRow.tenant_id, RunRow.epoch).where(RunRow.id == run_id))
+            row = found.first()
+            return None if row is None else (row[0], row[1])
+
     async def runs(self, run_ids: Sequence[str]) -> list[StoredRun]:
         """Many at once, in the order given; those whose plan does not hold are left out."""
         async with self.db.read() as session:

@@ -12,7 +12,7 @@ from omniforge.engine.recovery.policy import Failure
 from omniforge.engine.state import Signal, StepState, StepStatus
 
 INTERRUPTED = "interrupted "
-MAX_INTERRUPTIONS = 10
+MAX_INTERRUPTIONS = 50
 """Crashes in the middle of a step after which it may be their cause."""
 
 
@@ -33,7 +33,7 @@ def count_interruptions(run: ActiveRun) -> list[str]:
         if state.status is not StepStatus.RUNNING or key in run.progress.groups:
             continue
         before = (state.reason or "").removeprefix(INTERRUPTED)
-        times = int(before) + 1 if before.isdecimal() else 1
+        times = (int(before) if before.isdecimal() else 0) + (0 if run.again else 1)
         state.reason = f"{INTERRUPTED}{times}"
         state.history = replace(History.from_json(state.history), doubtful=True).to_json()
         if times > MAX_INTERRUPTIONS:

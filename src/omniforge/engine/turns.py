@@ -170,6 +170,7 @@ class Turns:
         self._arrivals += 1
         tenant_id = request.tenant_id
         if not self._crowd[tenant_id]:
+            self.unpark(tenant_id)  # room may have come while nobody of it waited
             self._weight += self._weight_of(tenant_id)
             self._accounts[tenant_id] = max(self.present, self.account(tenant_id))
         self._crowd[tenant_id] += 1

@@ -13,6 +13,7 @@ from omniforge.core.clock import Clock
 from omniforge.engine.active import ActiveRun, Fenced
 from omniforge.engine.executor import Executor
 from omniforge.engine.records import StoredRun
+from omniforge.engine.settling import end_damaged
 from omniforge.engine.state import RunProgress, RunStatus
 from omniforge.engine.store import PlanDamaged, RunStore
 
@@ -77,6 +78,9 @@ class Worker:
             return await self.store.runs([run_id])
         except PlanDamaged:
             log.exception("run %s cannot be continued: its plan is damaged", run_id)
+            owner = await self.store.owner(run_id)
+            if owner is not None:
+                await end_damaged(self.executor.journal, self.clock, run_id, *owner)
             return []
 
     async def close(self) -> None:
@@ -148,10 +152,12 @@ class Worker:
             while True:
                 try:
                     if not fresh:
+                        await self.executor.catch_up(run)
                         stored = await self.store.run(run_id)
                         if stored is None or stored.status.is_over or stored.status is RunStatus.PAUSED:
                             return
                         run, corrupted = ActiveRun.of(stored), stored.corrupted
+                        run.again = True
                         self._runs[run_id] = run
                     fresh = False
                     status = await self.executor.execute_run(run, corrupted)
@@ -178,8 +184,8 @@ class Worker:
 
 
 def _may_go_on(stored: StoredRun) -> bool:
-    """Whether something can be done in a parked run: a row is damaged, or an answer came in while it was being
-    parked, and the process died before anybody looked again."""
+    """Whether something can be done in a parked run: a row is damaged, or an answer came in while it was
+    being parked, and the process died before anybody looked again."""
     return bool(stored.corrupted or RunProgress(stored.plan, stored.steps, stored.record.input).startable())
 
 

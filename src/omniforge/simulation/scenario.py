@@ -177,7 +177,7 @@ class _Scenario:
         assert self.house is not None  # noqa: S101 - for the type checker
         await self.house.opened.wait()
         await asyncio.sleep(pause)  # the tables follow what is durable
-        while self.open_runs():
+        while not self.house.opened.is_set() or self.open_runs():
             if loop.time() > end:
                 self.trace.blame(f"not over after {LONGEST / 86_400:g} days: {self.open_runs()}")
                 return

@@ -48,7 +48,7 @@ async def interrupt(server: PostgresServer, times: int) -> None:
         await asyncio.sleep(random.uniform(0.05, 0.3))
         server.stop((signal.SIGINT, signal.SIGQUIT)[number % 2])
         await asyncio.sleep(random.uniform(0.0, 0.2))
-        await asyncio.to_thread(server.run)
+        server.run()
 
 
 async def test_every_change_is_written_once_however_often_the_server_goes(
