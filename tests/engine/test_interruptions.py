@@ -65,7 +65,8 @@ async def test_a_run_whose_plan_is_damaged_ends_failed_at_the_next_start(
     await begun.wait()
     await engine.close()
     async with database.transaction() as session:
-        await (await session.connection()).exec_driver_sql("UPDATE plans SET plan = replace(plan, 'do', 'od')")
+        connection = await session.connection()
+        await connection.exec_driver_sql("UPDATE plans SET plan = replace(plan, 'do', 'od')")
     engine = EmbeddedEngine(database, {"do": hang}, SystemClock(), tmp_path, slots=4)
     await engine.open()
     found = await engine.store.find_run("default", run_id)
