@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -30,6 +31,7 @@ class Control:
         self.journal = journal
         self.clock = clock
         self.nudge = nudge
+        self._reopening: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def cancel(self, tenant_id: str, run_id: str, by: str) -> None:
         """Ask for the end of the run; harmless when it is over."""
@@ -76,6 +78,21 @@ class Control:
         With `key` only if nothing but that failed. `Conflict` unless the run failed, needs a person or was
         cancelled.
         """
+        under_way = self._reopening.get((tenant_id, run_id))
+        if (
+            under_way is not None
+        ):  # somebody else just does it; from what was read before, it would be done twice
+            await asyncio.wait([under_way])
+            return
+        task = asyncio.ensure_future(self._reopen(tenant_id, run_id, by, key))
+        self._reopening[tenant_id, run_id] = task
+        try:
+            await task
+        finally:
+            del self._reopening[tenant_id, run_id]
+        await self.nudge(run_id)
+
+    async def _reopen(self, tenant_id: str, run_id: str, by: str, key: str | None) -> None:
         stored = await self._owned(tenant_id, run_id)
         if not stored.status.is_over:
             return
@@ -111,7 +128,6 @@ class Control:
             await self._write(
                 stored, "run.retried", by, told, status=RunStatus.RUNNING, reopen=True, steps=rows
             )
-        await self.nudge(run_id)
 
     async def fork(
         self, tenant_id: str, run_id: str, from_step: str | None

@@ -312,7 +312,8 @@ class RunProgress:
 
     def left_over(self) -> list[str]:
         """Keys of the steps that are not over, in plan order, composite ones before theirs."""
-        return [key for key in self.by_key if key not in self.states or not self.states[key].status.is_over]
+        known = {**self.by_key, **self.states}  # also what a step became that was not expanded again
+        return [key for key in known if key not in self.states or not self.states[key].status.is_over]
 
 
 def final_status(plan: Plan, states: Mapping[str, StepState]) -> RunStatus:

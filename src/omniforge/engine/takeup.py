@@ -61,13 +61,17 @@ def obey(run: ActiveRun, request: str | None) -> None:
         run.pausing = run.pausing or "asked"
 
 
+_UNANSWERED = frozenset({StepStatus.PENDING, StepStatus.RUNNING, StepStatus.WAITING})
+
+
 def take_answers(run: ActiveRun, stored: Mapping[str, StepState]) -> list[str]:
     """Waiting steps that somebody answered since; returns what this makes ready."""
     ready: list[str] = []
     for key in run.progress.waiting():
         answered = stored.get(key)
-        if answered is None or answered.status is StepStatus.WAITING:
-            continue
+        if answered is None or answered.status in _UNANSWERED:
+            continue  # or read before it began to wait
+        answered.attempt = max(answered.attempt, run.progress.states[key].attempt)
         run.progress.states[key] = answered
         if not answered.status.is_over:
             ready.append(key)
