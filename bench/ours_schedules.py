@@ -20,6 +20,7 @@ from bench.timing import options, peak_mb, report
 from omniforge.agents.service import AgentService
 from omniforge.agents.triggers import Scheduler
 from omniforge.core.clock import SystemClock
+from omniforge.core.collector import calm_collector
 from omniforge.core.config import Settings
 from omniforge.core.crypto import MasterKeys
 from omniforge.db import Database
@@ -159,6 +160,7 @@ async def idle(asked: dict[str, Any]) -> dict[str, float]:
 
 async def main() -> None:
     asked = options()
+    calm_collector()  # as every server does
     report(await {"tick": tick, "idle": idle}[asked["work"]](asked))
 
 

@@ -15,7 +15,6 @@ from omniforge.agents.triggers import Scheduler
 from omniforge.builder.requests import Doer
 from omniforge.builder.service import BuilderService
 from omniforge.core.clock import Clock, SystemClock
-from omniforge.core.collector import calm_collector
 from omniforge.core.config import Settings
 from omniforge.core.crypto import MasterKeys
 from omniforge.db import Database
@@ -144,7 +143,6 @@ class Installation:
                 breakers,
                 telemetry,
             )
-            calm_collector()
             await engine.open()
             stack.push_async_callback(engine.close)
             stack.push_async_callback(_stop, asyncio.create_task(engine.admission.watch(system_sampler())))

@@ -13,6 +13,7 @@ import httpx
 import uvicorn
 from rich.console import Console
 
+from omniforge.core.collector import calm_collector
 from omniforge.core.config import Settings
 from omniforge.core.errors import OmniForgeError, Unavailable
 from omniforge.core.logs import set_up_logs
@@ -83,6 +84,7 @@ async def serve(settings: Settings, console: Console, log_level: str | None = No
     level = (log_level or settings.log_level).upper()
     set_up_logs(settings.log_format, level)
     async with serving(settings, level.lower()) as running:
+        calm_collector()
         console.print(f"OmniForge is up at [bold]{settings.url}[/bold]  (data in {settings.home})")
         if not settings.auth_required:
             link = await running.house.tenants.create_login_link()

@@ -7,6 +7,7 @@ import signal
 
 from rich.console import Console
 
+from omniforge.core.collector import calm_collector
 from omniforge.core.config import Settings
 from omniforge.core.errors import Invalid
 from omniforge.core.logs import set_up_logs
@@ -28,5 +29,6 @@ async def work(settings: Settings, console: Console) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     async with Installation.open(settings, part=Part.WORKER):
+        calm_collector()
         console.print(f"Driving up to {settings.worker_concurrency} runs at a time. Stop with Ctrl+C")
         await stopped.wait()

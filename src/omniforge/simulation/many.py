@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -11,6 +12,7 @@ from multiprocessing import get_context
 
 from omniforge.simulation.scenario import Outcome, open_house, simulate
 
+COLLECT_EVERY = 10
 AT_ONCE = 50
 """Seeds that a process is given at a time."""
 
@@ -40,6 +42,8 @@ def simulate_range(first: int, count: int) -> Tally:
         for seed in range(first, first + count):
             outcome = simulate(seed, db)
             failed = [outcome] if outcome.problems else []
+            if seed % COLLECT_EVERY == 0:
+                gc.collect()  # engines that were "killed" hold files until they are collected
             tally.add(Tally(1, outcome.runs, outcome.calls, outcome.lives, failed))
     return tally
 

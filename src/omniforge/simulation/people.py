@@ -56,6 +56,7 @@ class People:
     def __init__(self, house: House, rng: random.Random) -> None:
         self.house, self.rng, self.trace = house, rng, house.trace
         self.runs: dict[str, Known] = {}
+        self._fork_inputs: dict[str, dict[str, Any] | None] = {}
 
     async def run_errand(self, errand: Errand) -> None:
         await asyncio.sleep(errand.at)
@@ -114,7 +115,8 @@ class People:
             await life.call(engine.worker.nudge(run_id))
 
     async def _fork(self, actor: Actor, errand: Errand) -> None:
-        given = random_input(self.rng) if self.rng.random() < 0.3 else None
+        other = random_input(self.rng) if self.rng.random() < 0.3 else None
+        given = self._fork_inputs.setdefault(errand.name, other)  # one key, one fork, one input
         from_step = self.rng.choice([None, *(step.key for step in errand.plan.steps)])
         made = await self.house.insist(
             lambda runs: runs.fork_run(
