@@ -232,7 +232,8 @@ async def test_a_wait_that_is_over_while_nobody_is_there_ends_at_the_restart(
     await house.engine.close()
     await asyncio.sleep(0.25)
     await house.restart()
-    await house.reaches(actor, run_id, "completed")
+    view = await house.reaches(actor, run_id, "completed")
+    assert statuses(view) == {"rest": "completed", "b": "completed"}
 
 
 async def test_a_wait_beside_a_step_that_runs_ends_in_its_time_also_after_a_restart(
@@ -261,7 +262,8 @@ async def test_a_wait_until_a_moment_that_a_step_gives(house: House, actor: Acto
         wait("rest", "when", inputs={"until": "${when.output}"}),
         wait("past", until="2020-01-01T00:00:00+01:00"),
     )
-    await house.reaches(actor, run_id, "completed")
+    view = await house.reaches(actor, run_id, "completed")
+    assert output_of(view, "rest")["at"] > output_of(view, "past")["at"]
 
 
 @pytest.mark.parametrize("moment", ["next Tuesday", "2026-11-21T10:00:00", ""])

@@ -508,7 +508,8 @@ async def test_otlp_over_http_arrives(house: House, actor: Actor, collector: Col
 async def test_a_collector_that_is_not_there_holds_nothing_up(house: House, actor: Actor) -> None:
     settings = Settings(home=house.settings.home, otel_endpoint="http://127.0.0.1:9")  # pyright: ignore[reportArgumentType]
     async with open_telemetry(settings, house.engine.events, house.engine.clock):
-        await house.finish(actor, step("a"))
+        run_id = await house.finish(actor, step("a"))
+    assert (await house.runs.get_run(actor, run_id)).run.status == "completed"
 
 
 def test_headers_are_read_as_opentelemetry_writes_them(tmp_path: Path) -> None:

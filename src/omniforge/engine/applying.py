@@ -93,7 +93,7 @@ def _put(connection: sqlite3.Connection, rows: Rows) -> None:
     if rows.plans:
         connection.executemany(_INSERT_PLAN, rows.plans.items())
     if rows.new:
-        _insert(connection, _INSERT_RUNS, [_insert_run(row, rows.runs[row[0]]) for row in rows.new.values()])
+        _insert(connection, _INSERT_RUNS, [_run_row(row, rows.runs[row[0]]) for row in rows.new.values()])
     old = [(*_now(run), run_id) for run_id, run in rows.runs.items() if run_id not in rows.new]
     if old:
         connection.executemany(_UPDATE_RUN, old)
@@ -118,7 +118,7 @@ def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[Row])
     connection.executemany(statement + marks, rows[whole:])
 
 
-def _insert_run(row: Row, run: Standing) -> Row:
+def _run_row(row: Row, run: Standing) -> Row:
     return (*row[:_STATUS_AT], *row[_STATUS_AT + 1 :], *_now(run))
 
 

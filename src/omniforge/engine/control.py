@@ -10,7 +10,7 @@ from typing import Any
 from omniforge.core.clock import Clock, rfc3339
 from omniforge.core.errors import Conflict, NotFound
 from omniforge.engine.events import Event
-from omniforge.engine.expansion import step_named
+from omniforge.engine.expansion import root_of, step_named
 from omniforge.engine.journal import Journal
 from omniforge.engine.plan import OnError
 from omniforge.engine.records import Change, StoredRun, shared_steps, step_values
@@ -79,9 +79,7 @@ class Control:
         cancelled.
         """
         under_way = self._reopening.get((tenant_id, run_id))
-        if (
-            under_way is not None
-        ):  # somebody else just does it; from what was read before, it would be done twice
+        if under_way is not None:  # somebody else does it just now; a second time would be one too many
             await asyncio.wait([under_way])
             return
         task = asyncio.ensure_future(self._reopen(tenant_id, run_id, by, key))
@@ -140,14 +138,14 @@ class Control:
         if from_step is not None and from_step not in stored.plan.by_key:
             raise NotFound("The run's plan has no such step.", run_id=run_id, step=from_step)
         undone = [k for k, state in stored.steps.items() if state.status is StepStatus.COMPENSATED]
-        again, todo = set[str](), [_root(key) for key in undone]
+        again, todo = set[str](), [root_of(key) for key in undone]
         todo += [] if from_step is None else [from_step]
         while todo:
             key = todo.pop()
             if key not in again:
                 again.add(key)
                 todo += stored.plan.children_of(key)
-        kept = {key: state for key, state in stored.steps.items() if _root(key) not in again}
+        kept = {key: state for key, state in stored.steps.items() if root_of(key) not in again}
         return stored, shared_steps(kept, run_id)
 
     async def answer(self, tenant_id: str, run_id: str, key: str, by: str, result: StepResult | None) -> None:
@@ -236,11 +234,6 @@ class Control:
             raise Conflict(
                 "The run has moved on meanwhile; look at it again.", code="run_moved", run_id=run_id
             )
-
-
-def _root(key: str) -> str:
-    """The plan's own step that a step such as `key[3]/inner` belongs to."""
-    return key.partition("/")[0].partition("[")[0]
 
 
 def _doubts(state: StepState) -> dict[str, Any] | None:

@@ -34,11 +34,10 @@ from omniforge.engine.records import Change
 from omniforge.engine.settling import end_damaged
 from omniforge.engine.state import RunStatus
 from omniforge.engine.store import PlanDamaged, RunStore, stored_run
+from omniforge.engine.worker import RELOAD_DELAYS
 
 log = logging.getLogger(__name__)
 
-RELOAD_DELAYS = (1.0, 2.0, 5.0, 15.0)
-"""Seconds before a run whose journal write failed is taken up again from what is durable."""
 REPAIRED_TOGETHER = 500
 REPAIR_EVERY = 12
 """Every so many signs of life, a worker looks for runs that stand in no line."""

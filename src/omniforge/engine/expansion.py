@@ -56,3 +56,8 @@ def gathered(step: Step, keys: Sequence[str], sinks: Sequence[str], outputs: Map
 def is_plain(step: Step) -> bool:
     """Whether a step starts without a look at anything but its needs."""
     return step.when is None and step.for_each is None and step.join == "all" and step.kind != SUBPLAN
+
+
+def root_of(key: str) -> str:
+    """The plan's own step that a step such as `key[3]/inner` belongs to."""
+    return key.partition("/")[0].partition("[")[0]

@@ -15,13 +15,14 @@ from omniforge.core.clock import new_id, rfc3339
 from omniforge.core.errors import Conflict, NeedsHuman, NotFound, RateLimited
 from omniforge.engine.embedded import Engine
 from omniforge.engine.events import Event, EventRow
+from omniforge.engine.expansion import root_of
 from omniforge.engine.plan import Plan
 from omniforge.engine.records import Change, RunRecord, result_from, step_values
 from omniforge.engine.spawning import SpawnLimits, needs_approval
 from omniforge.engine.state import RunStatus, StepResult, StepState, StepStatus
 from omniforge.engine.validation import validate_plan
 from omniforge.runs.inputs import check_input
-from omniforge.runs.shown import RunView, root_of
+from omniforge.runs.shown import RunView
 
 ONLY_AGAIN = frozenset({"connection"})
 """Reasons of waiting that doing the step again settles, and nobody's word."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from omniforge.engine.expansion import root_of
 from omniforge.engine.plan import Plan
 from omniforge.engine.records import result_from
 from omniforge.engine.store import RunRow, StepRow
@@ -23,11 +24,6 @@ class RunView:
 
 
 _NUMBERS = re.compile(r"\d+")
-
-
-def root_of(key: str) -> str:
-    """The plan's own step that a step such as `key[3]/inner` belongs to."""
-    return key.partition("/")[0].partition("[")[0]
 
 
 def place_of(key: str, order: Mapping[str, int]) -> tuple[int, str]:
