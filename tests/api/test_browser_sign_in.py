@@ -14,16 +14,16 @@ from omniforge.api.app import create_app
 from omniforge.bootstrap import Installation
 from omniforge.cli.demo import CONNECT
 from omniforge.core.actor import Role
-from omniforge.core.config import NotionSettings, Settings
+from omniforge.core.config import ServiceSettings, Settings
 
 BASE = "http://127.0.0.1:8700"
 
 
 async def test_a_sign_in_from_a_conversation_comes_back_to_its_own_browser_only(tmp_path: Path) -> None:
-    notion = NotionSettings(client_id="us", client_secret=SecretStr("s"))
+    notion = ServiceSettings(client_id="us", client_secret=SecretStr("s"))
     key = SecretStr(base64.urlsafe_b64encode(bytes(32)).decode())
     settings = Settings(
-        home=tmp_path / "home", auth_required=True, notion=notion, credential_encryption_key=key
+        home=tmp_path / "home", auth_required=True, services={"notion": notion}, credential_encryption_key=key
     )
     async with Installation.open(settings) as house:
         user_id = await house.tenants.create_user("default", "Maya", Role.DEVELOPER)

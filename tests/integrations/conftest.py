@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from omniforge.core.actor import Actor, Role
-from omniforge.core.config import NotionSettings, Settings
+from omniforge.core.config import ServiceSettings, Settings
 from omniforge.core.crypto import MasterKeys
 from omniforge.db import Database
 from omniforge.integrations import Connection, IntegrationService, SignIn
@@ -92,10 +92,10 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def settings(tmp_path: Path, notion: Notion) -> Settings:
-    block = NotionSettings(
+    block = ServiceSettings(
         client_id=CLIENT_ID, client_secret=SecretStr(CLIENT_SECRET), redirect_uri=None, base_url=notion.url
     )
-    return Settings(home=tmp_path, notion=block)
+    return Settings(home=tmp_path, services={"notion": block})
 
 
 @pytest.fixture

@@ -265,7 +265,7 @@ async def test_a_conflict_is_re_read_and_tried_once_more(call, notion):
 
 
 async def test_an_unreachable_service_is_down(call, settings):
-    settings.notion.base_url = "http://127.0.0.1:9"
+    settings.service("notion").base_url = "http://127.0.0.1:9"
     with pytest.raises(ServiceDown) as refusal:
         await call("who_am_i")
     assert refusal.value.retryable

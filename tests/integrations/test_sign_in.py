@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from omniforge.core.config import NotionSettings, Settings
+from omniforge.core.config import ServiceSettings, Settings
 from omniforge.core.errors import Forbidden, Invalid, RateLimited
 from omniforge.integrations import (
     ConnectionArrived,
@@ -136,7 +136,7 @@ async def test_notion_failing_right_after_the_exchange_stores_nothing(service, a
 
 
 async def test_without_settings_the_service_is_said_to_be_not_set_up(make_service, actor, tmp_path):
-    service = make_service(Settings(home=tmp_path, notion=NotionSettings(client_id=None, client_secret=None)))
+    service = make_service(Settings(home=tmp_path, services={"notion": ServiceSettings()}))
     with pytest.raises(IntegrationNotConfigured) as refusal:
         await service.start_sign_in(actor, "notion")
     assert refusal.value.code == "integration_not_configured"

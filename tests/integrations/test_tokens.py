@@ -80,7 +80,7 @@ async def test_a_service_that_is_down_at_the_refresh_breaks_nothing(
     service, actor, connection, clock, settings
 ):
     clock.forward(minutes=56)
-    settings.notion.base_url = "http://127.0.0.1:9"
+    settings.service("notion").base_url = "http://127.0.0.1:9"
     with pytest.raises(ServiceDown):
         await ask(service, actor, connection)
     assert (await service.connection(actor, connection.id)).status is not ConnectionStatus.BROKEN

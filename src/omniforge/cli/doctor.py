@@ -41,9 +41,9 @@ async def master_key(settings: Settings) -> str:
 
 
 async def notion(settings: Settings) -> str:
-    if settings.notion.client_id is None:
+    if settings.service("notion").client_id is None:
         return "not set up; the README says which three settings it needs"
-    return f"set up for {settings.notion.base_url}"
+    return f"set up for {settings.service('notion').base_url or 'api.notion.com'}"
 
 
 CHECKS: dict[str, Check] = {

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from omniforge.core.logs import LogFormat
@@ -15,15 +15,37 @@ from omniforge.core.logs import LogFormat
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
-class NotionSettings(BaseSettings):
-    """The three settings that connect real Notion, plus the address (a local server in development)."""
+class ServiceSettings(BaseModel):
+    """This installation's registration at one service outside, as it stands in the environment for Notion:
+    `NOTION_CLIENT_ID`, `NOTION_CLIENT_SECRET`, `NOTION_REDIRECT_URI`, `NOTION_WEBHOOK_SECRET`.
+    """
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True)
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    redirect_uri: str | None = None
+    webhook_secret: SecretStr | None = None
+    """What the service signs its deliveries to this installation with."""
+    base_url: str | None = None
+    """`OMNIFORGE_NOTION_BASE_URL`: a local server in place of the service."""
 
-    client_id: str | None = Field(default=None, validation_alias="NOTION_CLIENT_ID")
-    client_secret: SecretStr | None = Field(default=None, validation_alias="NOTION_CLIENT_SECRET")
-    redirect_uri: str | None = Field(default=None, validation_alias="NOTION_REDIRECT_URI")
-    base_url: str = Field(default="https://api.notion.com", validation_alias="OMNIFORGE_NOTION_BASE_URL")
+
+def _read_service(integration_id: str) -> ServiceSettings:
+    name = integration_id.upper()
+
+    class Registration(BaseSettings):
+        model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_prefix=f"{name}_")
+
+        client_id: str | None = None
+        client_secret: SecretStr | None = None
+        redirect_uri: str | None = None
+        webhook_secret: SecretStr | None = None
+
+    class Address(BaseSettings):
+        model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_prefix=f"OMNIFORGE_{name}_")
+
+        base_url: str | None = None
+
+    return ServiceSettings(**Registration().model_dump(), base_url=Address().base_url)
 
 
 class Settings(BaseSettings):
@@ -116,7 +138,8 @@ class Settings(BaseSettings):
     """Part of all runs that are traced."""
     otel_service_name: str = "omniforge"
 
-    notion: NotionSettings = Field(default_factory=NotionSettings)
+    services: dict[str, ServiceSettings] = Field(default_factory=dict[str, ServiceSettings])
+    """By the integration's id; one that is not here is read from the environment when it is asked for."""
 
     @field_validator("allowed_hosts", "fetch_allowed_hosts", mode="before")
     @classmethod
@@ -161,6 +184,14 @@ class Settings(BaseSettings):
         if self.pressure_memory_low >= self.pressure_memory_high:
             raise ValueError("pressure_memory_low has to be below pressure_memory_high")
         return self
+
+    def service(self, integration_id: str) -> ServiceSettings:
+        """The registration at that service; everything in it is None when nothing is set."""
+        found = self.services.get(integration_id)
+        if found is None:
+            found = _read_service(integration_id)
+            self.services[integration_id] = found
+        return found
 
     @property
     def url(self) -> str:

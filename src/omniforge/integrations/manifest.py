@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, cast
+from typing import Annotated, Any, Literal, Protocol, cast
 
 import httpx
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from omniforge.core.errors import Invalid, NotFound
 from omniforge.core.shapes import checked
-from omniforge.integrations.rest import RestClient
+from omniforge.integrations.rest import Answer, RestClient, Said
 
 CATALOG = Path(__file__).parent / "catalog"
 
@@ -36,6 +36,8 @@ class Access(StrEnum):
 class SignInKind(StrEnum):
     OAUTH = "oauth"
     KEY = "key"
+    NONE = "none"
+    """There is nothing to sign in to."""
 
 
 class ClientAuth(StrEnum):
@@ -64,13 +66,13 @@ class Scope(_Data):
 
 
 class SignInData(_Data):
-    """How a person gives us access. Paths hang on the service's base address, which is a setting."""
+    """How a person gives us access. Addresses are the service's official ones."""
 
     kind: SignInKind
-    authorize_path: str = ""
+    authorize_url: str = ""
     authorize_parameters: dict[str, str] = Field(default_factory=dict[str, str])
-    token_path: str = ""
-    revoke_path: str | None = None
+    token_url: str = ""
+    revoke_url: str | None = None
     pkce: bool = False
     scopes: tuple[Scope, ...] = ()
     scope_separator: str = " "
@@ -93,6 +95,49 @@ class ResourceKind(_Data):
     id_argument: str = "id"
 
 
+class Encoding(StrEnum):
+    HEX = "hex"
+    BASE64 = "base64"
+
+
+class Handshake(StrEnum):
+    """What a service sends once, before it delivers anything."""
+
+    NONE = "none"
+    SLACK_CHALLENGE = "slack_challenge"
+    NOTION_TOKEN = "notion_token"  # noqa: S105 - a name
+
+
+class SignatureData(_Data):
+    """Where a delivery's HMAC-SHA256 stands and what is signed: `{body}`, `{timestamp}`, `{id}`."""
+
+    header: str
+    prefix: str = ""
+    encoding: Encoding = Encoding.HEX
+    signed: str = "{body}"
+
+
+class TimestampData(_Data):
+    """Where a delivery says when it was sent: in a header, or in a field of its body."""
+
+    header: str = ""
+    field: str = ""
+    unit: Literal["seconds", "milliseconds"] = "seconds"
+    tolerance_seconds: int = Field(gt=0)
+
+
+class WebhookData(_Data):
+    """How a service signs what it delivers, and what tells a repeated delivery."""
+
+    signature: SignatureData
+    timestamp: TimestampData | None = None
+    replay_key: str = Field(pattern=r"^(body|timestamp_body|field:[\w.]+|header:[\w-]+)$")
+    """`body`: its hash · `timestamp_body`: the hash of both · a field of the body · a header."""
+    handshake: Handshake = Handshake.NONE
+    workspace: str = ""
+    """Dotted path in the body to the workspace it is about; empty when it names none."""
+
+
 class Manifest(_Data):
     """`provider.yaml`."""
 
@@ -101,13 +146,54 @@ class Manifest(_Data):
     description: str
     words: tuple[str, ...] = Field(min_length=1)
     """Words people use for the service and what is in it, lower case."""
+    address: str = ""
+    """Where the tools' paths hang, e.g. `https://api.notion.com`."""
     headers: dict[str, str] = Field(default_factory=dict[str, str])
     rate_per_second: float = Field(gt=0)
     sign_in: SignInData
     identity_tool: str
     """Tool answering `{user: {id, name}, workspace: {id, name}}`."""
     resources: tuple[ResourceKind, ...] = ()
-    events: tuple[str, ...] = ()
+    webhook: WebhookData | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrence:
+    """One thing that happened at a service.
+
+    `version` tells two happenings to the same thing apart: an edited time, an update's id. `resource` is the
+    container it happened in (database, channel, team, `owner/repo`); `item` is the thing as the reading tools
+    show it; `author` is the user there who did it, by which our own writes are told.
+    """
+
+    type: str
+    id: str
+    version: str
+    at: datetime
+    resource: str | None
+    item: Json
+    author: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventKind:
+    """One kind of happening that can start an agent. `poll` gets the client, the resource and a time, and
+    answers everything that happened at that time or after.
+    """
+
+    name: str
+    title: str
+    """Plain words: "a new row in a database"."""
+    resource_kind: str | None = None
+    push: bool = False
+    poll: Callable[[RestClient, str | None, datetime], Awaitable[list[Occurrence]]] | None = None
+
+
+ReadDelivery = Callable[[Mapping[str, str], Json], list[Occurrence]]
+"""What a delivery (its headers, lower case, and its body) tells of; empty for what nobody can wait for."""
+
+Mark = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{4,120}$")]
+"""What a write can be found again by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +207,15 @@ class Destination:
 Arguments = Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The call that finds what a write has made: its answer has null under `found` when there is nothing."""
+
+    tool: str
+    args: Json
+    found: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrationTool:
     """One thing that can be done at a service. `run` gets the arguments as the checked model."""
@@ -132,6 +227,8 @@ class IntegrationTool:
     summary: Callable[[Arguments], str]
     run: Callable[[RestClient, Any], Awaitable[Json]]
     destination: Callable[[Arguments], Destination | None] = lambda _: None
+    lookup: Callable[[Arguments], Lookup | None] = lambda _: None
+    """Of a write: how to see whether it has happened, when its answer was lost."""
 
     @property
     def input_schema(self) -> Json:
@@ -167,6 +264,9 @@ class Integration:
     tools: Mapping[str, IntegrationTool]
     samples: SampleSource
     folder: Path
+    events: Mapping[str, EventKind] = field(default_factory=dict[str, EventKind])
+    read_delivery: ReadDelivery = lambda _, __: []
+    read_trouble: Callable[[Answer], Said | None] = lambda _: None
 
     @property
     def id(self) -> str:
@@ -202,18 +302,32 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def load_integration(folder: Path) -> Integration:
-    """Load a folder of the catalogue; its `tools.py` offers `TOOLS` and `samples`."""
+    """Load a folder of the catalogue.
+
+    Its `tools.py` offers `TOOLS` and `samples`, and `read_trouble` where the status code alone does not tell
+    what went wrong; its `events.py`, if there is one, `EVENTS` and `read_delivery`.
+    """
     manifest = read_manifest(folder / "provider.yaml")
-    module = importlib.import_module(f"omniforge.integrations.catalog.{folder.name}.tools")
+    package = f"omniforge.integrations.catalog.{folder.name}"
+    module = importlib.import_module(f"{package}.tools")
     tools = cast("tuple[IntegrationTool, ...]", module.TOOLS)
-    samples = cast("SampleSource", module.samples)
-    return Integration(manifest, MappingProxyType({tool.name: tool for tool in tools}), samples, folder)
+    parts: dict[str, Any] = {}
+    if hasattr(module, "read_trouble"):
+        parts["read_trouble"] = module.read_trouble
+    if (folder / "events.py").exists():
+        happenings = importlib.import_module(f"{package}.events")
+        kinds = cast("tuple[EventKind, ...]", happenings.EVENTS)
+        parts["events"] = MappingProxyType({kind.name: kind for kind in kinds})
+        parts["read_delivery"] = happenings.read_delivery
+    return Integration(
+        manifest, MappingProxyType({tool.name: tool for tool in tools}), module.samples, folder, **parts
+    )
 
 
 @cache
 def load_catalog() -> Mapping[str, Integration]:
     """Every integration of this installation by id, found by its folder."""
-    folders = sorted(path.parent for path in CATALOG.glob("*/provider.yaml"))
+    folders = sorted(path.parent for path in CATALOG.glob("*/tools.py"))
     loaded = [load_integration(folder) for folder in folders]
     return MappingProxyType({integration.id: integration for integration in loaded})
 

@@ -28,7 +28,8 @@ class Client:
     client_id: str
     client_secret: SecretStr
     redirect_uri: str
-    base_url: str
+    base_url: str | None = None
+    """A local server in place of the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +45,19 @@ class Tokens:
     workspace_name: str | None
 
 
-def service_settings(settings: Settings, integration_id: str) -> Any:
-    """The service's block of settings (`settings.notion`), None when there is none."""
-    return getattr(settings, integration_id, None)
-
-
-def base_url_of(settings: Settings, manifest: Manifest) -> str:
-    block = service_settings(settings, manifest.id)
-    address = getattr(block, "base_url", None)
-    if not address:
-        raise not_configured(manifest)
-    return str(address).rstrip("/")
+def at(address: str, base_url: str | None) -> str:
+    """The service's official address, or the same path at the local server that stands in for it."""
+    return str(httpx.URL(base_url).join(httpx.URL(address).raw_path.decode())) if base_url else address
 
 
 def client_of(settings: Settings, manifest: Manifest) -> Client | None:
     """The registration from the settings; None when id or secret is missing."""
-    block = service_settings(settings, manifest.id)
-    client_id, secret = getattr(block, "client_id", None), getattr(block, "client_secret", None)
-    if not client_id or secret is None or not secret.get_secret_value():
+    service = settings.service(manifest.id)
+    secret = service.client_secret
+    if not service.client_id or secret is None or not secret.get_secret_value():
         return None
-    redirect = getattr(block, "redirect_uri", None) or f"{settings.url}/oauth/callback/{manifest.id}"
-    return Client(str(client_id), secret, str(redirect), base_url_of(settings, manifest))
+    redirect = service.redirect_uri or f"{settings.url}/oauth/callback/{manifest.id}"
+    return Client(service.client_id, secret, redirect, service.base_url)
 
 
 def not_configured(manifest: Manifest) -> IntegrationNotConfigured:
@@ -90,7 +83,7 @@ def authorize_url(manifest: Manifest, client: Client, state: str, verifier: str 
         asked["scope"] = data.scope_separator.join(scope.name for scope in data.scopes)
     if verifier is not None:
         asked |= {"code_challenge": challenge_of(verifier), "code_challenge_method": "S256"}
-    return f"{client.base_url}{data.authorize_path}?{urlencode(asked)}"
+    return f"{at(data.authorize_url, client.base_url)}?{urlencode(asked)}"
 
 
 def new_verifier() -> str:
@@ -115,22 +108,22 @@ async def exchange_code(
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
     if verifier is not None:
         form["code_verifier"] = verifier
-    return _tokens(manifest, await _post(http, manifest, client, manifest.sign_in.token_path, form))
+    return _tokens(manifest, await _post(http, manifest, client, manifest.sign_in.token_url, form))
 
 
 async def renew(http: httpx.AsyncClient, manifest: Manifest, client: Client, refresh_token: str) -> Tokens:
     """A refresh token for new tokens. GrantRefused when the service does not take it any more."""
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-    return _tokens(manifest, await _post(http, manifest, client, manifest.sign_in.token_path, form))
+    return _tokens(manifest, await _post(http, manifest, client, manifest.sign_in.token_url, form))
 
 
 async def revoke(http: httpx.AsyncClient, manifest: Manifest, client: Client, token: str) -> None:
-    if manifest.sign_in.revoke_path:
-        await _post(http, manifest, client, manifest.sign_in.revoke_path, {"token": token})
+    if manifest.sign_in.revoke_url:
+        await _post(http, manifest, client, manifest.sign_in.revoke_url, {"token": token})
 
 
 async def _post(
-    http: httpx.AsyncClient, manifest: Manifest, client: Client, path: str, form: dict[str, str]
+    http: httpx.AsyncClient, manifest: Manifest, client: Client, address: str, form: dict[str, str]
 ) -> Json:
     headers = {**manifest.headers, "Accept": "application/json"}
     secret = client.client_secret.get_secret_value()
@@ -145,7 +138,7 @@ async def _post(
     body: dict[str, Any] = {"json": form} if style is ClientAuth.BASIC_JSON else {"data": form}
     try:
         async with http.stream(
-            "POST", client.base_url + path, headers=headers, timeout=TIMEOUT_SECONDS, **body
+            "POST", at(address, client.base_url), headers=headers, timeout=TIMEOUT_SECONDS, **body
         ) as response:
             answer = await read_capped(response, manifest.title, LARGEST_TOKEN_ANSWER)
     except httpx.HTTPError as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol, cast
+from urllib.parse import urlencode
 
 import httpx
 
@@ -47,11 +49,46 @@ class TokenSource(Protocol):
     async def __call__(self, rejected: str | None = None) -> str: ...
 
 
+class Trouble(StrEnum):
+    """What an answer that is no result means."""
+
+    SIGNED_OUT = "signed_out"
+    SLOW_DOWN = "slow_down"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    REFUSED = "refused"
+    DOWN = "down"
+
+
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Said:
+    """A trouble, in words a person can be shown (ours when empty); `retry_after` in seconds.
+
+    `lasting`: a renewed token does not help (signed out), so none is asked for.
+    """
+
+    trouble: Trouble
+    text: str = ""
+    retry_after: float | None = None
+    lasting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, at most the caller's patience in bytes."""
+
     status: int
     headers: httpx.Headers
     body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON; None when it is none."""
+        try:
+            return _json(self.body)
+        except (ValueError, RecursionError):
+            return None
 
 
 class RestClient:
@@ -72,6 +109,7 @@ class RestClient:
         headers: Mapping[str, str] | None = None,
         pace: AbstractAsyncContextManager[Any] | None = None,
         patience: Patience | None = None,
+        read_trouble: Callable[[Answer], Said | None] = lambda _: None,
     ) -> None:
         self.title = title
         self._http = http
@@ -81,6 +119,7 @@ class RestClient:
         self._headers = dict(headers or {})
         self._pace = pace or nullcontext()
         self._patience = patience or Patience()
+        self._read_trouble = read_trouble
 
     async def get(self, path: str, params: Sequence[tuple[str, str]] = ()) -> Json:
         return await self.request("GET", path, params=params)
@@ -102,8 +141,30 @@ class RestClient:
         body: Json | None = None,
         changes: bool = False,
     ) -> Json:
-        """Do one request to its end: waits, repeats and one renewal included."""
-        request = _Request(method, self._base_url + path, tuple(params), _encoded(body, self.title))
+        """`fetch` for an answer that is a JSON object."""
+        answer = await self.fetch(method, path, params=params, body=body, changes=changes)
+        try:
+            return parse_object(answer.body, self.title)
+        except ServiceDown as error:
+            raise self._unread(error) if changes else error from None
+
+    async def fetch(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Sequence[tuple[str, str]] = (),
+        body: Json | None = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        changes: bool = False,
+    ) -> Answer:
+        """Do one request to its end: waits, repeats and one renewal included. `path` may be a whole address
+        of the same service, as a link to a next page is.
+        """
+        content, kind = self._content(body, form)
+        sent = {"Accept": "application/json", **kind, **self._headers, **(headers or {})}
+        request = _Request(method, self._address(path), tuple(params), content, sent)
         waited, waits, failures, renewed = 0.0, 0, 0, False
         token = await self._token()
         while True:
@@ -117,25 +178,47 @@ class RestClient:
                     raise self._lost(error, changes) from error
                 await self._clock.sleep(self._patience.pause * failures)
                 continue
-            match answer.status:
-                case 401 if not renewed:
+            said = self._read_trouble(answer) or _by_status(answer)
+            match said:
+                case None:
+                    return answer
+                case Said(Trouble.SIGNED_OUT, lasting=False) if not renewed:
                     renewed, token = True, await self._token(rejected=token)
-                case 429 | 529:
-                    pause, waits = _retry_after(answer), waits + 1
+                case Said(Trouble.SLOW_DOWN):
+                    pause, waits = _pause(said, answer), waits + 1
                     waited += pause
                     if waits > self._patience.waits or waited > self._patience.longest_wait:
                         raise self._slow_down(answer, pause)
                     await self._clock.sleep(pause)
-                case status if status >= 500 and not changes and failures < self._patience.retries:
+                case Said(Trouble.DOWN) if not changes and failures < self._patience.retries:
                     failures += 1
                     await self._clock.sleep(self._patience.pause * failures)
                 case _:
-                    return self._read(answer, changes)
+                    raise self._refused(said, answer, changes)
 
-    async def _send(self, request: _Request, token: str) -> _Answer:
-        headers = {**self._headers, "Authorization": f"Bearer {token}", "Accept": "application/json"}
-        if request.body is not None:
-            headers["Content-Type"] = "application/json"
+    def _content(
+        self, body: Json | None, form: Mapping[str, str] | None
+    ) -> tuple[bytes | None, dict[str, str]]:
+        if form is not None:
+            return urlencode(form).encode(), {"Content-Type": "application/x-www-form-urlencoded"}
+        encoded = _encoded(body, self.title)
+        return encoded, {} if encoded is None else {"Content-Type": "application/json"}
+
+    def _address(self, path: str) -> str:
+        """Where a request goes; an address of another host never gets this connection's credentials."""
+        if "://" not in path:
+            return self._base_url + path
+        given, ours = httpx.URL(path), httpx.URL(self._base_url)
+        if (given.scheme, given.netloc) != (ours.scheme, ours.netloc):
+            raise ServiceDown(
+                f"{self.title} pointed to another place, {given.host}; I did not follow.",
+                retryable=False,
+                reason="foreign_address",
+            )
+        return path
+
+    async def _send(self, request: _Request, token: str) -> Answer:
+        headers = {**request.headers, "Authorization": f"Bearer {token}"}
         async with (
             self._pace,
             self._http.stream(
@@ -149,14 +232,6 @@ class RestClient:
         ):
             return await read_capped(response, self.title, self._patience.largest_answer)
 
-    def _read(self, answer: _Answer, changes: bool) -> Json:
-        if answer.status >= 300:
-            raise self._refused(answer, changes)
-        try:
-            return parse_object(answer.body, self.title)
-        except ServiceDown as error:
-            raise self._unread(error) if changes else error from None
-
     def _unread(self, error: ServiceDown | AnswerTooLarge) -> ServiceDown:
         """The service took the change, as far as its answer shows, and what it said cannot be used."""
         return ServiceDown(
@@ -166,33 +241,42 @@ class RestClient:
             outcome_unknown=True,
         )
 
-    def _refused(self, answer: _Answer, changes: bool) -> OmniForgeError:
-        said = what_it_said(answer.body)
-        match answer.status:
-            case 401:
-                return ConnectionExpired(f"{self.title} signed us out. Please reconnect, then it goes on.")
-            case 403:
+    def _refused(self, said: Said, answer: Answer, changes: bool) -> OmniForgeError:
+        theirs = what_it_said(answer.body)
+        match said.trouble:
+            case Trouble.SIGNED_OUT:
+                return ConnectionExpired(
+                    said.text or f"{self.title} signed us out. Please reconnect, then it goes on."
+                )
+            case Trouble.FORBIDDEN:
                 return PermissionDeniedThere(
-                    f"{self.title} does not let us do that. Share it with this connection, then try again.",
-                    said=said,
+                    said.text
+                    or f"{self.title} does not let us do that. "
+                    "Share it with this connection, then try again.",
+                    said=theirs,
                 )
-            case 404:
+            case Trouble.NOT_FOUND:
                 return ResourceNotFound(
-                    f"I can't find that in {self.title} any more. Is it still shared with us?",
-                    said=said,
+                    said.text or f"I can't find that in {self.title} any more. Is it still shared with us?",
+                    said=theirs,
                 )
-            case 409:
+            case Trouble.CONFLICT:
                 return ConflictThere(
-                    f"Somebody changed that in {self.title} at the same moment. Nothing was overwritten.",
-                    said=said,
+                    said.text
+                    or f"Somebody changed that in {self.title} at the same moment. Nothing was overwritten.",
+                    said=theirs,
                 )
-            case status if 400 <= status < 500:
-                return RefusedThere(f"{self.title} did not accept the request.", said=said, status=status)
-            case status:
+            case Trouble.REFUSED:
+                return RefusedThere(
+                    said.text or f"{self.title} did not accept the request.",
+                    said=theirs,
+                    status=answer.status,
+                )
+            case _:
                 return ServiceDown(
-                    _not_answering(self.title, changes),
+                    said.text or _not_answering(self.title, changes),
                     retryable=True,
-                    status=status,
+                    status=answer.status,
                     outcome_unknown=changes,
                 )
 
@@ -202,7 +286,7 @@ class RestClient:
             _not_answering(self.title, changes), retryable=True, reason=reason, outcome_unknown=changes
         )
 
-    def _slow_down(self, answer: _Answer, pause: float) -> OmniForgeError:
+    def _slow_down(self, answer: Answer, pause: float) -> OmniForgeError:
         if answer.status == 529:
             return ServiceDown(_not_answering(self.title, changes=False), retryable=True, retry_after=pause)
         return RateLimitedThere(
@@ -219,6 +303,7 @@ class _Request:
     url: str
     params: tuple[tuple[str, str], ...]
     body: bytes | None
+    headers: Mapping[str, str]
 
 
 def _encoded(body: Json | None, title: str) -> bytes | None:
@@ -237,7 +322,7 @@ def _not_answering(title: str, changes: bool) -> str:
     return f"{title} isn't answering. I'll try again for a while; nothing was changed."
 
 
-async def read_capped(response: httpx.Response, title: str, largest: int) -> _Answer:
+async def read_capped(response: httpx.Response, title: str, largest: int) -> Answer:
     """The whole answer, or AnswerTooLarge once more than `largest` bytes came."""
     chunks: list[bytes] = []
     size = 0
@@ -248,7 +333,7 @@ async def read_capped(response: httpx.Response, title: str, largest: int) -> _An
                 f"{title} sent more than {largest // 1024} KiB in one answer; ask for less.", retryable=False
             )
         chunks.append(chunk)
-    return _Answer(response.status_code, response.headers, b"".join(chunks))
+    return Answer(response.status_code, response.headers, b"".join(chunks))
 
 
 def parse_object(body: bytes, title: str) -> Json:
@@ -288,7 +373,32 @@ def what_it_said(body: bytes) -> str:
     return ""
 
 
-def _retry_after(answer: _Answer) -> float:
+def _by_status(answer: Answer) -> Said | None:
+    """What the status code alone says."""
+    match answer.status:
+        case status if status < 300:
+            return None
+        case 401:
+            return Said(Trouble.SIGNED_OUT)
+        case 403:
+            return Said(Trouble.FORBIDDEN)
+        case 404:
+            return Said(Trouble.NOT_FOUND)
+        case 409:
+            return Said(Trouble.CONFLICT)
+        case 429 | 529:
+            return Said(Trouble.SLOW_DOWN)
+        case status if 400 <= status < 500:
+            return Said(Trouble.REFUSED)
+        case _:
+            return Said(Trouble.DOWN)
+
+
+def _pause(said: Said, answer: Answer) -> float:
+    return _retry_after(answer) if said.retry_after is None else min(max(said.retry_after, 0.0), 86_400.0)
+
+
+def _retry_after(answer: Answer) -> float:
     """Seconds named by the service; 1 when it names none that can be read."""
     try:
         seconds = float(answer.headers.get("retry-after", "1"))

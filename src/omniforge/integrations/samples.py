@@ -83,6 +83,7 @@ async def sample_client(
             token=_no_token,
             clock=LogicalClock(now),
             headers=integration.manifest.headers,
+            read_trouble=integration.read_trouble,
         )
 
 

@@ -346,7 +346,8 @@ class IntegrationService:
         return RestClient(
             self._http,
             title=manifest.title,
-            base_url=oauth.base_url_of(self.settings, manifest),
+            base_url=oauth.at(manifest.address, self.settings.service(manifest.id).base_url),
+            read_trouble=integration.read_trouble,
             token=token,
             clock=self.clock,
             headers=manifest.headers,

@@ -31,7 +31,7 @@ def view_of_integration(integration: Integration, *, configured: bool, connected
         asks=list(manifest.sign_in.asks),
         words=list(manifest.words),
         resource_kinds=[kind.kind for kind in manifest.resources],
-        events=list(manifest.events),
+        events=list(integration.events),
         tools=[
             ToolView(
                 name=tool.name,

@@ -16,7 +16,7 @@ from omniforge.integrations.catalog.notion import filters, shapes
 from omniforge.integrations.catalog.notion.client import Gathered, Notion, database_name, each, object_id
 from omniforge.integrations.catalog.notion.shapes import Json, mapping, text
 from omniforge.integrations.errors import ConflictThere, ServiceDown
-from omniforge.integrations.manifest import Access, Arguments, Destination, IntegrationTool
+from omniforge.integrations.manifest import Access, Arguments, Destination, IntegrationTool, Mark
 from omniforge.integrations.rest import RestClient
 
 MOST_ROWS = 10_000
@@ -24,7 +24,6 @@ MOST_ROWS = 10_000
 LOOKED_AT_FOR_MARK = 25
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=500)]
-Mark = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{4,120}$")]
 
 
 class _Arguments(BaseModel):
