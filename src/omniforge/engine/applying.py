@@ -18,7 +18,7 @@ from omniforge.db import Base
 from omniforge.engine.change_files import ChangeFiles
 from omniforge.engine.events import HEAD_SQL, INSERT_SQL, chained
 from omniforge.engine.ledger import Row, Rows
-from omniforge.engine.records import RUN_COLUMNS, STEP_COLUMNS
+from omniforge.engine.records import RUN_COLUMNS, STEP_COLUMNS, checked
 from omniforge.engine.sqlite_file import connect, safe_on_disk
 from omniforge.engine.standing import Standing
 from omniforge.engine.store import OPEN_RUNS
@@ -43,8 +43,8 @@ _INSERT_RUNS = f"INSERT OR IGNORE INTO runs ({', '.join(_FIXED)}, {_NOW}) VALUES
 _UPDATE_RUN = f"UPDATE runs SET ({_NOW}) = (?, ?, ?, ?, ?, ?) WHERE id = ?"
 _PUT_STEPS = f"INSERT OR REPLACE INTO run_steps ({STEP_COLUMNS}) VALUES "
 _INSERT_EVENTS = INSERT_SQL.partition("VALUES")[0] + "VALUES "
-_TOGETHER = 30
-"""Rows in one statement: a third faster than one each."""
+_TOGETHER = (240, 48, 12, 3, 1)
+"""Rows in one statement: few statements, each of which leaves the other threads alone meanwhile."""
 _TAKE_OVER = f"UPDATE runs SET epoch = epoch + 1 WHERE {OPEN_RUNS}"
 _APPLIED = "SELECT applied FROM journal WHERE id = 1"
 _FIRST = "INSERT INTO journal (id, applied) VALUES (1, ?)"
@@ -98,7 +98,7 @@ def _put(connection: sqlite3.Connection, rows: Rows) -> None:
     if old:
         connection.executemany(_UPDATE_RUN, old)
     newest = {(row[0], row[1]): row for row in rows.steps}
-    _insert(connection, _PUT_STEPS, list(newest.values()))
+    _insert(connection, _PUT_STEPS, [checked(row) for row in newest.values()])
     heads: dict[str, tuple[int, str]] = {}
     for tenant_id in {event[0] for event in rows.events}:
         found = connection.execute(HEAD_SQL, (tenant_id,)).fetchone()
@@ -111,11 +111,14 @@ def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[Row])
     if not rows:
         return
     marks = f"({', '.join('?' * len(rows[0]))})"
-    many = statement + ", ".join([marks] * _TOGETHER)
-    whole = len(rows) // _TOGETHER * _TOGETHER
-    for start in range(0, whole, _TOGETHER):
-        connection.execute(many, tuple(chain.from_iterable(rows[start : start + _TOGETHER])))
-    connection.executemany(statement + marks, rows[whole:])
+    start = 0
+    for count in _TOGETHER:
+        if len(rows) - start < count:
+            continue
+        many = statement + ", ".join([marks] * count)
+        while len(rows) - start >= count:
+            connection.execute(many, tuple(chain.from_iterable(rows[start : start + count])))
+            start += count
 
 
 def _run_row(row: Row, run: Standing) -> Row:

@@ -14,6 +14,7 @@ from omniforge.engine import budgets, templates
 from omniforge.engine.active import NO_HINTS, ActiveRun, Fenced, Handler, NotWritten, StepCall
 from omniforge.engine.builtin import wait_step
 from omniforge.engine.changes import ENGINE
+from omniforge.engine.deadlines import Deadlines
 from omniforge.engine.events import Event
 from omniforge.engine.journal import Journal
 from omniforge.engine.outputs import Outputs
@@ -38,6 +39,7 @@ class Attempts:
         self.outputs = outputs
         self.clock = clock
         self._wait = wait_step(clock)
+        self._deadlines = Deadlines()
 
     async def attempt(self, run: ActiveRun, step: Step, state: StepState) -> StepResult | Waiting | Failure:
         """The next attempt of a step whose start is durable."""
@@ -60,21 +62,24 @@ class Attempts:
         self, run: ActiveRun, call: StepCall, kind: str, timeout: float | None
     ) -> StepResult | Waiting | Failure:
         handler = self._wait if kind == WAIT else self.handlers[kind]
-        limit = asyncio.timeout(timeout)
+        limit = None if timeout is None else self._deadlines.set(timeout)
+        late = False
         try:
-            async with limit:
+            try:
                 result = await handler(call)
+            finally:
+                late = limit is not None and self._deadlines.lift(limit)
             return await self.outputs.checked(run, call.step.key, result)
-        except TimeoutError as error:
-            return timed_out(timeout) if limit.expired() and timeout is not None else classify(error)
         except (Fenced, NotWritten):
             raise
         except OmniForgeError as error:
             return classify(error)
-        except asyncio.CancelledError as error:
-            if _is_being_cancelled():
+        except (asyncio.CancelledError, TimeoutError) as error:
+            if late and timeout is not None:
+                return timed_out(timeout)
+            if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
                 raise
-            return classify(error)  # the handler's own: something it waited for was cancelled
+            return classify(error)  # the handler's own: something it waited for was cancelled, or late
         except Exception as error:
             # The path of a handler's fault ends here: told in plain words, kept whole for developers.
             log.exception("step %s of run %s failed unexpectedly", call.step.key, run.record.id)

@@ -9,27 +9,27 @@ from typing import Any
 from omniforge.core.clock import rfc3339
 from omniforge.engine.active import ActiveRun
 from omniforge.engine.events import Event
-from omniforge.engine.records import Change, step_values
+from omniforge.engine.records import NO_PROGRESS, Change, step_values
 from omniforge.engine.recovery.policy import Failure
 from omniforge.engine.state import RunStatus, StepStatus
 
 ENGINE = "system:engine"
 
 
-class Draft:
-    """One change of a run in the making."""
+class Draft(Change):
+    """A change of a run under way, in the making; its rows and events carry the moment it was begun at."""
 
-    __slots__ = ("at", "error", "events", "request", "run", "status", "steps", "wake_at")
+    __slots__ = ("run",)
 
     def __init__(self, run: ActiveRun, now: datetime) -> None:
+        record = run.record
         self.run = run
+        self.run_id, self.tenant_id, self.epoch = record.id, record.tenant_id, record.epoch
         self.at = rfc3339(now)
-        self.steps: list[tuple[Any, ...]] = []
-        self.events: list[Event] = []
-        self.status: RunStatus | None = None
-        self.error: dict[str, Any] | None = None
-        self.request: str | None = None
-        self.wake_at: str | None = None
+        self.steps, self.events = [], []
+        self.new_run = self.plan = self.quota = self.answers = self.reopen = None
+        self.progress = NO_PROGRESS
+        self.status = self.error = self.request = self.wake_at = None
 
     def tell(self, type_: str, payload: dict[str, Any], key: str | None = None, by: str = ENGINE) -> None:
         """Add an event of the run, or of one of its steps."""
@@ -81,21 +81,6 @@ class Draft:
         self.status, self.error = status, error
         payload = {"status": status.value, "subject": self.run.record.subject, "error": error}
         self.tell("run.finished", payload, by=by or ENGINE)
-
-    def change(self) -> Change:
-        record = self.run.record
-        return Change(
-            run_id=record.id,
-            tenant_id=record.tenant_id,
-            steps=self.steps,
-            epoch=record.epoch,
-            status=self.status,
-            error=self.error,
-            request=self.request,
-            at=self.at,
-            wake_at=self.wake_at,
-            events=self.events,
-        )
 
     def join(self, change: Change) -> None:
         """Put what is drafted into a change that starts the run."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -31,7 +30,6 @@ class Control:
         self.journal = journal
         self.clock = clock
         self.nudge = nudge
-        self._reopening: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def cancel(self, tenant_id: str, run_id: str, by: str) -> None:
         """Ask for the end of the run; harmless when it is over."""
@@ -78,22 +76,13 @@ class Control:
         With `key` only if nothing but that failed. `Conflict` unless the run failed, needs a person or was
         cancelled.
         """
-        under_way = self._reopening.get((tenant_id, run_id))
-        if under_way is not None:  # somebody else does it just now; a second time would be one too many
-            await asyncio.wait([under_way])
-            return
-        task = asyncio.ensure_future(self._reopen(tenant_id, run_id, by, key))
-        self._reopening[tenant_id, run_id] = task
-        try:
-            await task
-        finally:
-            del self._reopening[tenant_id, run_id]
+        stored = await self._owned(tenant_id, run_id)
+        if stored.status.is_over:
+            await self._reopen(stored, by, key)
         await self.nudge(run_id)
 
-    async def _reopen(self, tenant_id: str, run_id: str, by: str, key: str | None) -> None:
-        stored = await self._owned(tenant_id, run_id)
-        if not stored.status.is_over:
-            return
+    async def _reopen(self, stored: StoredRun, by: str, key: str | None) -> None:
+        run_id = stored.record.id
         if stored.status not in (RunStatus.FAILED, RunStatus.NEEDS_PERSON, RunStatus.CANCELLED):
             raise Conflict(
                 f"A run that is {stored.status.value} has nothing to retry; start or fork it instead.",
@@ -122,9 +111,10 @@ class Control:
             stored.steps[name] = StepState(StepStatus.PENDING, state.attempt, history=_doubts(state))
         rows = [step_values(run_id, name, stored.steps[name]) for name in again]
         told = {"steps": failed}
-        with suppress(Conflict):  # somebody else retried it just now
+        over_since = stored.finished_at or ""
+        with suppress(Conflict):  # somebody else retried it just now; a second time would be one too many
             await self._write(
-                stored, "run.retried", by, told, status=RunStatus.RUNNING, reopen=True, steps=rows
+                stored, "run.retried", by, told, status=RunStatus.RUNNING, reopen=over_since, steps=rows
             )
 
     async def fork(
@@ -178,7 +168,7 @@ class Control:
             run_id,
             stored.record.tenant_id,
             steps=[step_values(run_id, key, state)],
-            answers=key,
+            answers=(key, state.attempt),
             status=RunStatus.PAUSED if paused else RunStatus.RUNNING,
             at=rfc3339(now),
             events=[Event(told, f"step:{run_id}/{key}", now, by, {"step": key, **payload}, run_id)],
@@ -215,7 +205,7 @@ class Control:
         *,
         status: RunStatus | None = None,
         request: str | None = None,
-        reopen: bool = False,
+        reopen: str | None = None,
         steps: list[tuple[Any, ...]] | None = None,
     ) -> None:
         now = self.clock.now()

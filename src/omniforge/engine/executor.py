@@ -401,7 +401,7 @@ class Executor:
             self.admission.release(request)
 
     async def _write(self, run: ActiveRun, draft: Draft) -> None:
-        if not await self.journal.write(draft.change()):
+        if not await self.journal.write(draft):
             raise Fenced(f"run {run.record.id} is over, or another writer drives it")
         if run.problem is not None:
             raise run.problem  # a change before this one, on which this one may build, could not be written

@@ -68,8 +68,10 @@ BEGIN
         WHEN item ? 'epoch' AND run.epoch <> (item ->> 'epoch')::int THEN false
         WHEN item ? 'answers' AND NOT EXISTS (
           SELECT 1 FROM run_steps s
-           WHERE s.run_id = name AND s.key = item ->> 'answers' AND s.status = 'waiting') THEN false
-        WHEN item ? 'status' THEN is_open <> (item ? 'reopen')
+           WHERE s.run_id = name AND s.key = item ->> 'answers' AND s.attempt = (item ->> 'attempt')::int
+             AND s.status = 'waiting') THEN false
+        WHEN item ? 'reopen' THEN NOT is_open AND run.finished_at = item ->> 'reopen'
+        WHEN item ? 'status' THEN is_open
         WHEN item ?| ARRAY['request', 'epoch'] THEN is_open
         ELSE true
       END) THEN

@@ -22,7 +22,7 @@ ReadRow = Callable[[str, Row], Row | None]
 
 _SAME_KEY = "SELECT id FROM runs WHERE tenant_id = ? AND idempotency_key = ?"
 _STANDING = "SELECT status, epoch, error, request, wake_at, started_at, finished_at FROM runs WHERE id = ?"
-_WAITS = "SELECT status FROM run_steps WHERE run_id = ? AND key = ?"
+_WAITS = "SELECT status, attempt FROM run_steps WHERE run_id = ? AND key = ?"
 COUNT_UNFINISHED = f"SELECT tenant_id, count(*) FROM runs WHERE {OPEN_RUNS} GROUP BY tenant_id"
 
 
@@ -30,15 +30,17 @@ class Rows:
     """What changes leave behind, in the order they were made.
 
     plans: hash → JSON. new: run → its row as `RunRecord.values` gives it. runs: where each stands in the end.
+    keys: tenant and idempotency key → run; not in the file, as `new` holds them too.
     """
 
-    __slots__ = ("changes", "events", "new", "plans", "runs", "steps")
+    __slots__ = ("changes", "events", "keys", "new", "plans", "runs", "steps")
 
     def __init__(self) -> None:
         self.changes = 0
         self.plans: dict[str, str] = {}
         self.new: dict[str, Row] = {}
         self.runs: dict[str, Standing] = {}
+        self.keys: dict[tuple[str, str], str] = {}
         self.steps: list[Row] = []
         self.events: list[UnchainedRow] = []
 
@@ -48,6 +50,7 @@ class Rows:
             self.plans.update(later.plans)
             self.new.update(later.new)
             self.runs.update(later.runs)
+            self.keys.update(later.keys)
         self.steps += later.steps
         self.events += later.events
 
@@ -96,17 +99,17 @@ class Decided:
     unfinished: tenant → how many more unfinished runs it has.
     """
 
-    __slots__ = ("answers", "keys", "rows", "unfinished")
+    __slots__ = ("answers", "rows", "unfinished")
 
     def __init__(self) -> None:
         self.answers: list[Any] = []
         self.rows = Rows()
-        self.keys: dict[tuple[str, str], str] = {}
         self.unfinished: dict[str, int] = {}
 
 
 class Ledger:
-    """Decides about changes. `pending` are rows that are durable in the journal and not in the tables yet.
+    """Decides about changes. `pending` are rows that are durable in the journal and not in the tables yet,
+    `settling` those on their way into them.
 
     What is decided counts once it is kept. Only this process writes runs, so what is remembered holds.
     read: one row of the tables, for runs, keys and steps that are not remembered.
@@ -114,9 +117,9 @@ class Ledger:
 
     def __init__(self, read: ReadRow, unfinished: dict[str, int]) -> None:
         self.pending = Rows()
+        self.settling = Rows()
         self._read = read
         self._runs: dict[str, Standing] = {}
-        self._keys: dict[tuple[str, str], str] = {}
         self._plans: set[str] = set()
         self._unfinished = unfinished
 
@@ -133,22 +136,31 @@ class Ledger:
         self.pending.add(rows)
         if rows.runs:
             self._runs.update(rows.runs)
-            self._keys.update(decided.keys)
             self._plans.update(rows.plans)
             for tenant, more in decided.unfinished.items():
                 self._unfinished[tenant] = self._unfinished.get(tenant, 0) + more
 
-    def forget_pending(self) -> None:
-        """The tables hold everything now."""
-        for run_id, run in self.pending.runs.items():
-            if not run.is_open:
+    def begin_settling(self) -> Rows:
+        """What is to be put into the tables now; what comes later waits for the next time."""
+        self.settling, self.pending = self.pending, Rows()
+        return self.settling
+
+    def end_settling(self) -> None:
+        """The tables hold what was settling."""
+        pending = self.pending.runs
+        for run_id, run in self.settling.runs.items():
+            if not run.is_open and run_id not in pending:
                 self._runs.pop(run_id, None)
         if len(self._runs) > MAX_KNOWN:
-            self._runs.clear()
+            self._runs = dict(pending)
         if len(self._plans) > MAX_KNOWN:
             self._plans.clear()
-        self._keys.clear()
-        self.pending = Rows()
+        self.settling = Rows()
+
+    def give_up_settling(self) -> None:
+        """It could not be done now."""
+        self.settling.add(self.pending)
+        self.pending, self.settling = self.settling, Rows()
 
     def _start(self, decided: Decided, change: Change) -> str | None:
         record = change.new_run
@@ -156,14 +168,14 @@ class Ledger:
         tenant, rows = record.tenant_id, decided.rows
         if record.idempotency_key is not None:
             key = (tenant, record.idempotency_key)
-            same = decided.keys.get(key) or self._keys.get(key) or self._stored_id(key)
+            same = decided.rows.keys.get(key) or self._same_id(key)
             if same is not None:
                 return same
         unfinished = self._unfinished.get(tenant, 0) + decided.unfinished.get(tenant, 0)
         if change.quota is not None and unfinished >= change.quota:
             return None
         if record.idempotency_key is not None:
-            decided.keys[tenant, record.idempotency_key] = record.id
+            rows.keys[tenant, record.idempotency_key] = record.id
         if change.plan is not None and record.plan_hash not in self._plans:
             rows.plans[record.plan_hash] = change.plan.to_json()
         run = Standing(RunStatus.QUEUED, True, record.epoch)
@@ -180,7 +192,7 @@ class Ledger:
                 return False
         else:
             run = None
-        if change.answers is not None and not self._still_waits(decided, change.run_id, change.answers):
+        if change.answers is not None and not self._still_waits(decided, change.run_id, *change.answers):
             return False
         if run is not None and (change.status is not None or change.request is not None):
             self._set(decided, change, run, run.after(change))
@@ -208,14 +220,17 @@ class Ledger:
                 run = self._runs[run_id] = standing(*found)
         return run
 
-    def _stored_id(self, key: tuple[str, str]) -> str | None:
+    def _same_id(self, key: tuple[str, str]) -> str | None:
+        same = self.pending.keys.get(key) or self.settling.keys.get(key)
+        if same is not None:
+            return same
         found = self._read(_SAME_KEY, key)
         return None if found is None else str(found[0])
 
-    def _still_waits(self, decided: Decided, run_id: str, key: str) -> bool:
-        for rows in (decided.rows, self.pending):
+    def _still_waits(self, decided: Decided, run_id: str, key: str, attempt: int) -> bool:
+        waits = (StepStatus.WAITING.value, attempt)
+        for rows in (decided.rows, self.pending, self.settling):
             for row in reversed(rows.steps):
                 if row[0] == run_id and row[1] == key:
-                    return row[2] == StepStatus.WAITING.value
-        found = self._read(_WAITS, (run_id, key))
-        return found is not None and found[0] == StepStatus.WAITING.value
+                    return row[2:4] == waits
+        return self._read(_WAITS, (run_id, key)) == waits

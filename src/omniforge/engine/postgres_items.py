@@ -12,7 +12,7 @@ from typing import Any
 from omniforge.engine import places
 from omniforge.engine.events import storable, unchained_row
 from omniforge.engine.postgres_events import EVENTS_CHANNEL, EVENTS_LOCK
-from omniforge.engine.records import RUN_COLUMNS, STEP_COLUMNS, Change
+from omniforge.engine.records import RUN_COLUMNS, STEP_COLUMNS, Change, checked
 
 RUNS_CHANNEL = "omniforge_runs"
 """Told the id of a run that somebody changed from outside, for whoever drives it."""
@@ -133,16 +133,18 @@ def _change(change: Change, known_plans: Collection[str]) -> dict[str, Any]:
         if change.plan is not None and record.plan_hash not in known_plans:
             shown["plan_hash"], shown["plan"] = record.plan_hash, change.plan.to_json()
     else:
-        shown["epoch"], shown["answers"] = change.epoch, change.answers
-    shown["request"], shown["at"] = change.request, change.at
+        shown["epoch"] = change.epoch
+        if change.answers is not None:
+            shown["answers"], shown["attempt"] = change.answers
+    shown["request"], shown["at"] = change.request, change.at or None
     if change.status is not None:
         shown["status"], shown["wake_at"] = change.status.value, change.wake_at
         shown["error"] = None if change.error is None else storable(change.error)
-        shown["over"], shown["reopen"] = change.status.is_over or None, change.reopen or None
+        shown["over"], shown["reopen"] = change.status.is_over or None, change.reopen
     if change.steps:
         # The last row of a step is how it stands.
         rows = {row[1]: row for row in change.steps}
-        shown["steps"] = [dict(zip(_STEP, row, strict=True)) for row in rows.values()]
+        shown["steps"] = [dict(zip(_STEP, checked(row), strict=True)) for row in rows.values()]
     if change.events:
         rows_ = (unchained_row(change.tenant_id, event) for event in change.events)
         shown["events"] = [dict(zip(_EVENT, row, strict=True)) for row in rows_]

@@ -17,9 +17,11 @@ _CANONICAL = json.JSONEncoder(
 ).encode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that triples what making one costs
 class RunRecord:
-    """What a run is, from its start on. `facts` is what handlers need beside the plan (JSON)."""
+    """What a run is, from its start on; nobody changes it. `facts` is what handlers need beside the plan
+    (JSON).
+    """
 
     id: str
     tenant_id: str
@@ -73,11 +75,11 @@ CHECKED_COLUMNS = tuple(STEP_COLUMNS.replace(",", "").split())[:-1]
 
 
 def step_values(run_id: str, key: str, state: StepState, output: str | None = None) -> tuple[Any, ...]:
-    """A step row in the order of STEP_COLUMNS: what the state is at this moment.
+    """A step row in the order of CHECKED_COLUMNS: what the state is at this moment.
 
     output: JSON of the result's output, where it is known already.
     """
-    row = (
+    return (
         run_id,
         key,
         state.status.value,
@@ -91,7 +93,14 @@ def step_values(run_id: str, key: str, state: StepState, output: str | None = No
         state.started_at,
         state.finished_at,
     )
+
+
+def checked(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A step row in the order of STEP_COLUMNS, as the tables keep it."""
     return (*row, checksum(row))
+
+
+NO_PROGRESS: Mapping[str, StepState] = {}
 
 
 @dataclass(slots=True)
@@ -102,8 +111,9 @@ class Change:
         `quota` (that many unfinished runs of the tenant).
     steps: rows as `step_values` gives them.
     epoch: refused unless the run still has this epoch and is not over, which fences late writers.
-    answers: key of a step; refused unless it still waits, so that one answer counts.
-    status: refused when the run is over already, unless `reopen`, which is refused unless it is over.
+    answers: key of a step and its attempt; refused unless that still waits, so that one answer counts.
+    status: refused when the run is over already.
+    reopen: when the run was over (its finished_at); refused unless it still is, since that moment.
     request: sets what a person asked for; "" clears it.
     wake_at: with a status: when the run goes on by itself.
     """
@@ -112,18 +122,18 @@ class Change:
     tenant_id: str
     new_run: RunRecord | None = None
     plan: Plan | None = None
-    progress: Mapping[str, StepState] = field(default_factory=dict[str, StepState])
+    progress: Mapping[str, StepState] = field(default_factory=lambda: NO_PROGRESS)
     quota: int | None = None
-    steps: Sequence[tuple[Any, ...]] = ()
+    steps: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
     epoch: int | None = None
-    answers: str | None = None
+    answers: tuple[str, int] | None = None
     status: RunStatus | None = None
-    reopen: bool = False
+    reopen: str | None = None
     error: dict[str, Any] | None = None
     request: str | None = None
-    at: str | None = None
+    at: str = ""
     wake_at: str | None = None
-    events: Sequence[Event] = ()
+    events: list[Event] = field(default_factory=list[Event])
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +147,7 @@ class StoredRun:
     corrupted: tuple[str, ...] = ()
     request: str | None = None
     started_at: str | None = None
+    finished_at: str | None = None
 
 
 def canonical(value: Any) -> str:

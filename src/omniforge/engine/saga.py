@@ -165,7 +165,7 @@ class Saga:
         draft = Draft(run, self.clock.now())
         draft.tell(type_, {"step": key, **payload}, key)
         draft.put(key)
-        if not await self.journal.write(draft.change()):
+        if not await self.journal.write(draft):
             raise Fenced(f"run {run.record.id} is over, or another writer drives it")
 
 

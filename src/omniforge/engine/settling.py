@@ -34,7 +34,7 @@ async def settle_run(run: ActiveRun, journal: Journal, saga: Saga, clock: Clock)
         left = StepStatus.SKIPPED if run.stopped is not None else StepStatus.CANCELLED
         leftovers(draft, run.progress.left_over(), left, status.value)
         draft.end(status, error, run.cancelled_by)
-    if not await journal.write(draft.change()):
+    if not await journal.write(draft):
         raise Fenced(f"run {run.record.id} is over, or another writer drives it")
     run.status = draft.status or run.status
     return run.status

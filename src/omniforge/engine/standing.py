@@ -30,7 +30,9 @@ class Standing:
         if change.epoch is not None and change.epoch != self.epoch:
             return False
         if change.status is not None:
-            return self.is_open is not change.reopen
+            if change.reopen is not None:
+                return not self.is_open and self.finished_at == change.reopen
+            return self.is_open
         if change.request is not None or change.epoch is not None:
             return self.is_open
         return True
@@ -52,7 +54,7 @@ class Standing:
             )
         is_over = status.is_over
         error, request, finished_at = self.error, self.request, self.finished_at
-        if change.reopen:
+        if change.reopen is not None:
             error, finished_at = None, None
         elif change.error is not None:
             error = storable(change.error)

@@ -74,9 +74,10 @@ class Signal(StrEnum):
     """Done, but a person should look."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that triples what making one costs
 class StepResult:
-    """What a handler returns: JSON output, one sentence for people, artifacts as `{sha256, title, …}`.
+    """What a handler returns, and nobody changes: JSON output, one sentence for people, artifacts as
+    `{sha256, title, …}`.
 
     usage: what it cost, `{"tokens": …, "money": …}` (USD).
     stored: set by the engine when the output is kept as an artifact, `{"sha256": …, "bytes": …}`; output is
@@ -131,7 +132,7 @@ class StepState:
         return self.reason is not None and self.reason.startswith(SHARED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that triples what making one costs
 class Scope:
     """Where a step's names are looked up: `prefix` stands before the keys of the steps beside it.
 

@@ -271,7 +271,14 @@ def stored_run(run: RunRow, plan: Plan, rows: Sequence[StepRow]) -> StoredRun:
         else:
             steps[row.key] = step_state(row)
     return StoredRun(
-        record, plan, RunStatus(run.status), steps, tuple(corrupted), run.request, run.started_at
+        record,
+        plan,
+        RunStatus(run.status),
+        steps,
+        tuple(corrupted),
+        run.request,
+        run.started_at,
+        run.finished_at,
     )
 
 

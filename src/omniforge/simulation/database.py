@@ -129,7 +129,8 @@ class InlineDatabase(Database):
         return sqlite3.connect(self.path, isolation_level=None)
 
     def clear(self) -> None:
-        """As new."""
+        """As new; for another event loop."""
+        self.gate, self.unsettled = asyncio.Lock(), None
         for left in self.path.parent.glob(f"{self.path.name}-changes-*"):
             left.unlink()
         with sqlite3.connect(self.path, isolation_level=None) as connection:

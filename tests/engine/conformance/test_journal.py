@@ -114,14 +114,16 @@ async def test_a_writer_with_an_old_epoch_is_refused_and_leaves_no_trace(
 async def test_what_is_over_stays_over_unless_it_is_reopened(journal: Journal, database: Database) -> None:
     await journal.start(new_run("r1"))
     assert await journal.write(done("r1", RunStatus.RUNNING)) is True
-    assert await journal.write(done("r1", RunStatus.QUEUED, reopen=True)) is False
+    assert await journal.write(done("r1", RunStatus.QUEUED, reopen=AT)) is False
     assert await journal.write(done("r1", RunStatus.FAILED, error={"code": "x"})) is True
     row = await stored(database, "r1")
     assert (row.status, row.error, row.started_at, row.finished_at) == ("failed", '{"code":"x"}', AT, AT)
     assert await journal.write(done("r1", RunStatus.COMPLETED)) is False
     assert await journal.write(Change("r1", "t", epoch=0, events=[told("r1")])) is False
     assert await journal.write(Change("r1", "t", request="cancel")) is False
-    assert await journal.write(done("r1", RunStatus.QUEUED, reopen=True)) is True
+    assert await journal.write(done("r1", RunStatus.QUEUED, reopen="2026-01-01T00:00:00.000Z")) is False
+    assert await journal.write(done("r1", RunStatus.QUEUED, reopen=AT)) is True
+    assert await journal.write(done("r1", RunStatus.QUEUED, reopen=AT)) is False
     row = await stored(database, "r1")
     assert (row.status, row.error, row.finished_at) == ("queued", None, None)
 
@@ -136,8 +138,10 @@ async def test_one_answer_counts(journal: Journal, database: Database) -> None:
     def answer(number: int) -> Change:
         state = StepState(StepStatus.COMPLETED, attempt=1, result=StepResult(output=number))
         steps = [step_values("r1", "a", state)]
-        return Change("r1", "t", steps=steps, answers="a", status=RunStatus.RUNNING, at=AT)
+        return Change("r1", "t", steps=steps, answers=("a", 1), status=RunStatus.RUNNING, at=AT)
 
+    too_late = Change("r1", "t", answers=("a", 0), status=RunStatus.RUNNING, at=AT)
+    assert await journal.write(too_late) is False
     answers = await asyncio.gather(*(journal.write(answer(number)) for number in range(5)))
     assert answers == [True, False, False, False, False]
     assert (await stored(database, "r1")).wake_at is None
