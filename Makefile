@@ -7,7 +7,7 @@ RUN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench simulate chaos
+.PHONY: help setup demo up test check format bench simulate chaos firing
 
 help:
 	@sed -n '1,2p' Makefile
@@ -51,6 +51,9 @@ bench: setup
 
 simulate: setup
 	@$(RUN)/omniforge dev simulate --seeds 10000
+
+firing: setup
+	@PYTHONPATH=tests:. $(RUN)/python -m chaos.firing
 
 chaos: setup
 	@PYTHONPATH=tests $(RUN)/python -m chaos

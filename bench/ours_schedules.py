@@ -35,6 +35,7 @@ from omniforge.tenants.auth import load_jwt_key
 
 SKILL = b"---\nname: greet\ndescription: Says hello to whoever is there.\n---\n\nSay hello.\n"
 YEARLY = "0 9 1 1 *"
+MINUTES = 60
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :more)"
 
 
@@ -57,6 +58,20 @@ class ShiftedClock:
 
     def turn_to(self, moment: datetime) -> None:
         self.ahead = moment - self.real.now()
+
+
+class QuickClock:
+    """From a moment on, time goes `speed` times as fast."""
+
+    def __init__(self, start: datetime, speed: float) -> None:
+        self.start, self.speed = start, speed
+        self.begun = time.perf_counter()
+
+    def now(self) -> datetime:
+        return self.start + timedelta(seconds=(time.perf_counter() - self.begun) * self.speed)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / self.speed)
 
 
 class House:
@@ -117,6 +132,29 @@ class House:
             raise AssertionError("an agent with a schedule has no next fire")
         return due
 
+    async def spread(self, due: datetime) -> None:
+        """Instead of all at once they are due within an hour, as many each minute."""
+        async with self.db.transaction() as session:
+            ids = list(await session.scalars(text("SELECT id FROM agent_configs ORDER BY id")))
+            moved = [
+                {
+                    "id": agent_id,
+                    "schedule": f"{number % MINUTES} 9 1 1 *",
+                    "at": f"{due + timedelta(minutes=number % MINUTES):%Y-%m-%d %H:%M:%S.000000}",
+                }
+                for number, agent_id in enumerate(ids)
+            ]
+            statement = "UPDATE agent_configs SET schedule = :schedule, next_fire_at = :at WHERE id = :id"
+            await session.execute(text(statement), moved)
+
+    async def lags(self) -> list[float]:
+        """Seconds of this clock from when each scheduled run was due to its start, ascending."""
+        async with self.db.read() as session:
+            query = "SELECT logical_time, created_at FROM runs WHERE trigger_type = 'scheduled'"
+            found = await session.execute(text(query))
+        made = [datetime.fromisoformat(made) - datetime.fromisoformat(due) for due, made in found]
+        return sorted(lag.total_seconds() for lag in made)
+
     async def fired(self) -> tuple[int, int]:
         """How many scheduled runs are durable, and of how many fires they are."""
         async with self.db.read() as session:
@@ -136,6 +174,36 @@ async def tick(asked: dict[str, Any]) -> dict[str, float]:
         await asyncio.gather(*(Scheduler(house.agents, house.clock).fire_due() for _ in range(2)))
         runs, fires = await house.fired()
     return {"seconds": seconds, "runs": runs, "doubled": runs - fires, "peak_mb": peak_mb()}
+
+
+async def minute(asked: dict[str, Any]) -> dict[str, float]:
+    """How late fires are that are spread over a minute: an hour of sixty times the speed, runs and all."""
+    async with House.open() as house:
+        due = await house.schedule(asked["schedules"])
+        await house.spread(due)
+        clock = QuickClock(due - timedelta(seconds=MINUTES), MINUTES)
+        house.clock.now, house.clock.sleep = clock.now, clock.sleep
+        events = house.engine.events
+        events.subscribe("agents.fires", ["run.finished"], house.agents.fires.on_run_finished)
+        events.subscribe("agents.finished", ["run.finished"], house.agents.on_run_finished)
+        working = asyncio.create_task(Scheduler(house.agents, house.clock).run())
+        await asyncio.sleep(MINUTES + 1)
+        for _ in range(2 * MINUTES):  # what is very late
+            if (await house.fired())[0] >= asked["schedules"]:
+                break
+            await asyncio.sleep(0.5)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        lags = [lag / MINUTES for lag in await house.lags()]
+        runs, fires = await house.fired()
+    return {
+        "missed": asked["schedules"] - fires,
+        "doubled": runs - fires,
+        "lag_p50": lags[len(lags) // 2],
+        "lag_p99": lags[len(lags) * 99 // 100],
+        "lag_max": lags[-1],
+        "peak_mb": peak_mb(),
+    }
 
 
 async def idle(asked: dict[str, Any]) -> dict[str, float]:
@@ -161,7 +229,7 @@ async def idle(asked: dict[str, Any]) -> dict[str, float]:
 async def main() -> None:
     asked = options()
     calm_collector()  # as every server does
-    report(await {"tick": tick, "idle": idle}[asked["work"]](asked))
+    report(await {"tick": tick, "minute": minute, "idle": idle}[asked["work"]](asked))
 
 
 if __name__ == "__main__":

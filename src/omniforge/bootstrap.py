@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+from omniforge.agents.polls import Poller
 from omniforge.agents.service import AgentService
 from omniforge.agents.triggers import Scheduler
 from omniforge.builder.requests import Doer
@@ -151,7 +152,9 @@ class Installation:
                 return
             engine.events.subscribe("agents.finished", ["run.finished"], agents.on_run_finished)
             engine.events.subscribe("agents.waiting", ["run.waiting"], agents.on_run_waiting)
+            engine.events.subscribe("agents.fires", ["run.finished"], agents.fires.on_run_finished)
             stack.push_async_callback(_stop, asyncio.create_task(Scheduler(agents, clock).run()))
+            stack.push_async_callback(_stop, asyncio.create_task(Poller(agents, clock).run()))
             stack.push_async_callback(_stop, asyncio.create_task(breakers.watch_long_open()))
             yield house
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from any_engine import make_engine
-from omniforge.agents.schemas import Agent, TestMode, TestReport
+from omniforge.agents.content import TestMode
+from omniforge.agents.schemas import Agent, TestReport
 from omniforge.agents.service import AgentService
 from omniforge.core.actor import Actor
 from omniforge.core.config import Settings
@@ -107,6 +108,7 @@ class DeskOfConnections:
             "workspace_name": "Acme",
             "kind": ConnectionKind.OAUTH,
             "status": ConnectionStatus.HEALTHY,
+            "reason": "It works.",
             "scopes": [],
             "expires_at": None,
             "last_used_at": None,

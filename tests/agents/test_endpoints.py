@@ -280,7 +280,9 @@ async def test_everything_of_another_tenant_is_unknown(
     await house.runs.wait_for(actor, run)
     await house.settle(run)
     item = (await ask(http, "GET", "/inbox"))["items"][0]["id"]
-    real = {"agent_id": agent_id, "test_id": test_id, "execution_id": run, "item_id": item, "sha256": sha}
+    ids = {"agent_id": agent_id, "test_id": test_id, "execution_id": run, "item_id": item, "sha256": sha}
+    real = {**ids, "name": "no-drafts"}
+    bodies = {"/agents/{agent_id}/cases/{name}": {"expected": {}}}
     unknown = dict.fromkeys(real, "0" * 64)
     operations = [
         (method.upper(), path)
@@ -288,9 +290,10 @@ async def test_everything_of_another_tenant_is_unknown(
         for method in methods
         if "{" in path
     ]
-    assert len(operations) == 19
+    assert len(operations) == 22
     for method, path in operations:
-        address, body = path.removeprefix("/api/v1"), AGENT if method in ("PUT", "PATCH") else None
+        address = path.removeprefix("/api/v1")
+        body = bodies.get(address, AGENT) if method in ("PUT", "PATCH") else None
         foreign = await ask(
             http, method, address.format(**real), 404, json=body, headers={"X-Who": "stranger"}
         )
@@ -319,7 +322,7 @@ async def test_what_is_out_of_range_is_refused(http: httpx.AsyncClient) -> None:
         "/agents?colour=red",
         "/executions?mode=fast",
         "/agents/{id}/schedule?count=0",
-        "/agents/{id}/tests?mode=live",
+        "/agents/{id}/tests?mode=quick",
     ):
         await ask(http, "GET", path.format(id=made["id"]), 422)
     for path in ("/agents/{id}/test", "/agents/{id}/run", "/agents", "/agents/validate"):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.agents.conftest import House, TurnableClock, references, saying
 
-from omniforge.agents.schemas import AgentStatus, TestMode
+from omniforge.agents.content import AgentStatus, TestMode
 from omniforge.agents.service import NotActive
 from omniforge.core.actor import Actor, Role
 from omniforge.core.errors import Conflict, Forbidden, Invalid, NotFound

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omniforge.agents.content import AgentContent, Snapshot
 from omniforge.agents.planner import plan_for_agent
 from omniforge.agents.rules import examine
-from omniforge.agents.schemas import AgentContent, Snapshot
 from omniforge.engine.plan import OnError, Plan, Retry, waves
 from omniforge.engine.validation import validate_plan
 
@@ -128,7 +128,7 @@ def agents(draw: st.DrawFn) -> dict[str, Any]:
 
 @given(agents())
 def test_every_valid_agent_gives_a_valid_plan_and_equal_agents_the_same(agent: dict[str, Any]) -> None:
-    draft, problems = examine(agent, [])
+    draft, problems = examine(agent, {})
     assert problems == []
     assert draft is not None
     hashes = {ref.key: ref.name for ref in draft.skills}

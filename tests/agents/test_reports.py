@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.agents.conftest import House, TurnableClock, failing, posting, saying
 
-from omniforge.agents.schemas import TestMode, Verdict
+from omniforge.agents.content import TestMode, Verdict
 from omniforge.agents.trials import TestUnderWay
 from omniforge.core.actor import Actor
 from omniforge.core.errors import Fatal
@@ -93,7 +93,10 @@ async def test_nothing_to_do_is_no_effect_and_delivers_nothing(house: House, act
         StepResult(output={}, message="0 new rows since Monday", signal=Signal.EMPTY)
     )
     report = await house.tested(actor, (await house.make(actor)).id)
-    assert (report.verdict, report.text) == (Verdict.NO_EFFECT, "0 new rows since Monday")
+    assert (report.verdict, report.text) == (
+        Verdict.NO_EFFECT,
+        "Ran, nothing to do: 0 new rows since Monday",
+    )
     assert report.effects == []
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from omniforge.agents.rules import check_draft, examine
 from omniforge.core.errors import Invalid
 
-KNOWN = ["notion", "slack"]
+KNOWN = {"notion": None, "slack": None}
 
 
 def mistakes(**fields: Any) -> dict[str, str]:
@@ -37,7 +37,7 @@ def two(**second: Any) -> list[dict[str, Any]]:
         ({"timezone": "Europe"}, "timezone"),
         ({"trigger_type": "scheduled"}, "schedule"),
         ({"schedule": "0 9 * * MON"}, "schedule"),
-        ({"trigger_type": "event_driven"}, "trigger_type"),
+        ({"trigger_type": "event_driven"}, "event_config"),
         ({"misfire_policy": "sometimes"}, "misfire_policy"),
         ({"integrations": ["notion", "fax"]}, "integrations[1]"),
         ({"settings": {"on_unlisted_effect": "ask"}}, "settings.on_unlisted_effect"),

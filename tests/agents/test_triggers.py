@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 from tests.agents.conftest import House, TurnableClock
 
-from omniforge.agents import due, store
+from omniforge.agents import due
 from omniforge.agents.triggers import Scheduler, fire_key
 from omniforge.core.actor import Actor, Role
 from omniforge.core.errors import RateLimited
@@ -159,13 +159,13 @@ async def test_a_fire_looked_at_before_the_schedule_changed_moves_nothing(
 ) -> None:
     made = await house.active(actor, **HOURLY)
     async with house.db.read() as session:
-        seen = await store.get_agent(session, "default", made.id)
-    assert seen.next_fire_at is not None
+        (seen,) = await due.claim_due(session, clock.now() + timedelta(hours=1), 10)
     clock.turn(minutes=1)
     await house.agents.update(actor, made.id, {"schedule": "30 * * * *"})
     changed = await house.switch_on(actor, made.id)
     async with house.db.transaction() as session:
-        assert not await due.move_fire(session, seen, seen.next_fire_at, None)
+        assert await due.still_due(session, [seen]) == set()
+        await due.move_fires(session, [(seen, None)])
     assert (await house.agents.get(actor, made.id)).next_fire_at == changed.next_fire_at
 
 
@@ -258,3 +258,42 @@ async def test_after_a_restart_the_table_says_what_is_due(
         clock.turn_to(clock.now() + timedelta(hours=1))
         await Scheduler(house.agents, clock).fire_due()
     assert await fired(house, actor, made.id) == ["11-21T11:00", "11-21T12:00", "11-21T13:00"]
+
+
+async def test_when_the_rules_of_a_zone_have_changed_the_next_fires_move_and_what_is_due_stays(
+    house: House, actor: Actor, clock: TurnableClock
+) -> None:
+    """The times of a time-zone database of another year stand in the table."""
+    moved = await house.active(actor, **{**HOURLY, "schedule": "0 9 * * *", "timezone": "Asia/Amman"})
+    due_now = await house.active(actor, **HOURLY)
+    kept = await house.active(actor, **{**HOURLY, "schedule": "0 9 * * *"})
+    right = moved.next_fire_at
+    assert right is not None
+    async with house.db.transaction() as session:
+        await session.execute(
+            text("UPDATE agent_configs SET next_fire_at = :old WHERE id = :id"),
+            {"old": f"{right + timedelta(hours=1):%Y-%m-%d %H:%M:%S.000000}", "id": moved.id},
+        )
+    clock.turn(hours=1)
+    assert await Scheduler(house.agents, clock).follow_rules() == 1
+    assert await Scheduler(house.agents, clock).follow_rules() == 0
+    assert (await house.agents.get(actor, moved.id)).next_fire_at == right
+    assert (await house.agents.get(actor, kept.id)).next_fire_at == kept.next_fire_at
+    await Scheduler(house.agents, clock).fire_due()
+    assert await fired(house, actor, due_now.id) == ["11-21T11:00"]
+
+
+async def test_the_rules_are_looked_at_when_the_scheduler_starts(
+    house: House, actor: Actor, clock: TurnableClock
+) -> None:
+    made = await house.active(actor, **HOURLY)
+    async with house.db.transaction() as session:
+        await session.execute(text("UPDATE agent_configs SET next_fire_at = '2026-11-21 10:30:00.000000'"))
+
+    async def is_right() -> bool:
+        return (await house.agents.get(actor, made.id)).next_fire_at == made.next_fire_at
+
+    loop = asyncio.create_task(Scheduler(house.agents, clock).run())
+    await eventually(is_right)
+    loop.cancel()
+    await asyncio.gather(loop, return_exceptions=True)

@@ -18,7 +18,9 @@ NO_JOB = re.compile(
 MAX_LINES = 420
 BROAD = {"Exception", "BaseException"}
 WHERE_PATHS_END = {
+    "src/omniforge/agents/due_starts.py",
     "src/omniforge/agents/fires.py",
+    "src/omniforge/agents/polls.py",
     "src/omniforge/agents/triggers.py",
     "src/omniforge/engine/admission.py",
     "src/omniforge/engine/attempts.py",

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
 import secrets
-import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from html import unescape
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-import uvicorn
 from pydantic import SecretStr
-from starlette.applications import Starlette
 
 from omniforge.core.actor import Actor, Role
 from omniforge.core.config import ServiceSettings, Settings
@@ -28,24 +19,7 @@ from omniforge.integrations import Connection, IntegrationService, SignIn
 from omniforge.integrations.catalog.notion.standin import CLIENT_ID, CLIENT_SECRET, StandinState, create_app
 from omniforge.integrations.rest import Patience
 from omniforge.tenants import SecretBox
-
-
-class HandClock:
-    """Time moved by hand. Waits are noted and last a moment only."""
-
-    def __init__(self) -> None:
-        self.moment = datetime.now(UTC)
-        self.waits: list[float] = []
-
-    def now(self) -> datetime:
-        return self.moment
-
-    async def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        await asyncio.sleep(min(seconds, 0.005))
-
-    def forward(self, **delta: float) -> None:
-        self.moment += timedelta(**delta)
+from standin_server import HandClock, RunningServer, answer_consent
 
 
 @dataclass
@@ -63,26 +37,18 @@ class Notion:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[tuple[str, Starlette]]:
-    """One real server for all tests of a process, on its own thread; each test gives it a fresh state."""
-    app = create_app(StandinState())
-    config = uvicorn.Config(app, port=0, log_level="critical", lifespan="off", ws="none")
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    while not running.started:
-        time.sleep(0.005)
-    port = running.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}", app
-    running.should_exit = True
-    thread.join()
+def server() -> Iterator[RunningServer]:
+    """One real server for all tests of a process; each test gives it a fresh state."""
+    running = RunningServer.start(create_app())
+    yield running
+    running.stop()
 
 
 @pytest.fixture
-def notion(server: tuple[str, Starlette]) -> Notion:
-    url, app = server
-    app.state.standin = StandinState(rate_per_second=None)
-    return Notion(url, app.state.standin)
+def notion(server: RunningServer) -> Notion:
+    state = StandinState(rate_per_second=None)
+    server.use(state)
+    return Notion(server.url, state)
 
 
 @pytest.fixture
@@ -130,31 +96,20 @@ async def service(
     await made.close()
 
 
-async def answer_consent(sign_in: SignIn, decision: str = "allow") -> dict[str, str]:
-    """Do what a person does on the consent page; the query that comes back to the redirect address."""
-    async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(verify=False)) as browser:
-        page = await browser.get(sign_in.auth_url)
-        assert page.status_code == 200, page.text
-        hidden = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.text))
-        form = {name: unescape(value) for name, value in hidden.items() if name != "decision"}
-        base = urlsplit(sign_in.auth_url)
-        back = await browser.post(
-            f"{base.scheme}://{base.netloc}/v1/oauth/authorize", data={**form, "decision": decision}
-        )
-    assert back.status_code == 302
-    return {name: values[0] for name, values in parse_qs(urlsplit(back.headers["location"]).query).items()}
+async def give_consent(sign_in: SignIn, decision: str = "allow", **chosen: str) -> dict[str, str]:
+    return await answer_consent(sign_in.auth_url, decision, **chosen)
 
 
 @pytest.fixture
 def consent() -> Callable[..., object]:
-    return answer_consent
+    return give_consent
 
 
 @pytest.fixture
 def connect(actor: Actor) -> Callable[[IntegrationService], object]:
-    async def connected(service: IntegrationService) -> Connection:
+    async def connected(service: IntegrationService, **chosen: str) -> Connection:
         sign_in = await service.start_sign_in(actor, "notion")
-        answer = await answer_consent(sign_in)
+        answer = await give_consent(sign_in, **chosen)
         return await service.finish_sign_in(actor, "notion", answer["code"], answer["state"])
 
     return connected

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from omniforge.core.errors import OmniForgeError
+from omniforge.integrations import load_catalog
 from omniforge.integrations.endpoints import pages, router
 from omniforge.tenants.endpoints import current_actor, known_source
 
@@ -49,9 +50,9 @@ async def start(http: httpx.AsyncClient, consent, decision: str = "allow", heade
 
 async def test_the_catalogue_is_listed(http):
     listed = (await http.get("/api/v1/integrations")).json()
-    assert (listed["total"], listed["limit"], listed["offset"]) == (1, 50, 0)
+    assert (listed["total"], listed["limit"], listed["offset"]) == (len(load_catalog()), 50, 0)
     notion = (await http.get("/api/v1/integrations/notion")).json()
-    assert listed["integrations"] == [notion]
+    assert notion in listed["integrations"]
     assert {"id", "title", "description", "configured", "connected", "events", "tools"} <= set(notion)
     assert notion["connected"] is False
     assert (await http.get("/api/v1/integrations/nothing")).status_code == 404

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from omniforge.core.errors import Invalid
 from omniforge.integrations.catalog.notion import filters, shapes
-from omniforge.integrations.catalog.notion.blocks import blocks_of, markdown
+from omniforge.integrations.catalog.notion.blocks import batches, blocks_of, markdown
 from omniforge.integrations.catalog.notion.client import object_id
 from omniforge.integrations.rest import parse_object
 
@@ -54,6 +55,44 @@ def test_any_text_becomes_blocks_that_notion_takes(source: str):
     for block in blocks_of(source):
         for part in block[block["type"]].get("rich_text", []):
             assert 0 < len(part["text"]["content"]) <= shapes.TEXT_CHUNK
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "語", "😀"])
+@pytest.mark.parametrize("source", ["{0}", "# {0}", "```\n{0}\n```", "**b** {0}", "{1}"])
+def test_long_texts_become_blocks_and_requests_that_notion_takes(letter: str, source: str):
+    long, many = letter * 200_000, f"**{letter}** x " * 150
+    blocks = blocks_of(source.format(long, many))
+    parts = [block[block["type"]]["rich_text"] for block in blocks]
+    assert all(0 < len(part) <= 100 for part in parts)
+    words = "".join(one["text"]["content"] for part in parts for one in part)
+    assert words.count(letter) == source.format(long, many).count(letter)
+    cut = batches(blocks * 3)
+    assert [block for batch in cut for block in batch] == blocks * 3
+    assert all(len(batch) <= 100 and len(json.dumps(batch)) <= 400_000 for batch in cut)
+
+
+def test_many_short_blocks_go_in_hundreds_and_none_in_one_request():
+    assert [len(batch) for batch in batches(blocks_of("x\n\n" * 250))] == [100, 100, 50]
+    assert batches([]) == [[]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("title", "x" * 200_001),
+        ("select", "with, comma"),
+        ("select", "x" * 101),
+        ("multi_select", ["fine", "not, fine"]),
+        ("multi_select", ["x"] * 101),
+        ("url", "https://example.com/" + "x" * 2000),
+        ("email", "x" * 201),
+        ("phone_number", "1" * 201),
+    ],
+)
+def test_what_notion_would_not_take_is_said_before_it_is_sent(kind: str, value: Any):
+    with pytest.raises(Invalid) as refusal:
+        shapes.property_values({"Field": value}, {"Field": {"type": kind}}, {})
+    assert refusal.value.details["fields"][0]["field"] == "Field"
 
 
 @given(st.sampled_from(TYPES), JSON)

@@ -6,6 +6,7 @@ import asyncio
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from pydantic import SecretStr
 
 from omniforge.core.config import ServiceSettings, Settings
 from omniforge.core.errors import Forbidden, Invalid, RateLimited
@@ -40,8 +41,8 @@ async def test_a_person_connects_and_the_databases_are_there_with_their_counts(
     counts = {resource.name: resource.items for resource in resources}
     assert counts == {"Client Projects": 42, "Internal Initiatives": 8, "Archived": 156}
     assert {resource.kind for resource in resources} == {"database"}
-    views = await service.list_integrations(actor)
-    assert [(view.id, view.configured, view.connected) for view in views] == [("notion", True, True)]
+    view = await service.integration(actor, "notion")
+    assert (view.configured, view.connected) == (True, True)
 
 
 async def test_the_link_asks_for_what_notion_documents(service, actor, settings):
@@ -141,13 +142,13 @@ async def test_without_settings_the_service_is_said_to_be_not_set_up(make_servic
         await service.start_sign_in(actor, "notion")
     assert refusal.value.code == "integration_not_configured"
     assert "isn't set up" in refusal.value.message
-    assert (await service.list_integrations(actor))[0].configured is False
+    assert (await service.integration(actor, "notion")).configured is False
     await service.close()
 
 
 async def test_a_wrong_client_secret_is_the_administrators_to_correct(service, actor, consent, notion):
     answer = await consent(await service.start_sign_in(actor, "notion"))
-    notion.state.client_secret = "changed"
+    service.settings.service("notion").client_secret = SecretStr("changed")
     with pytest.raises(IntegrationNotConfigured):
         await service.finish_sign_in(actor, "notion", answer["code"], answer["state"])
 

@@ -10,7 +10,8 @@ import pytest
 
 from omniforge.integrations.catalog.notion.standin import CLIENT_ID, CLIENT_SECRET, StandinState, create_app
 from omniforge.integrations.catalog.notion.standin.data import acme_workspace
-from omniforge.integrations.catalog.notion.standin.state import FaultKind
+from omniforge.integrations.catalog.notion.standin.signin import SERVICE
+from omniforge.integrations.standin import FaultKind, new_code
 
 HEADERS = {"Notion-Version": "2026-03-11"}
 CLIENT = (CLIENT_ID, CLIENT_SECRET)
@@ -143,7 +144,7 @@ async def test_filters_nest_and_paging_is_complete(http, state):
 
 async def test_codes_and_refresh_tokens_work_once(http, state):
     redirect = "http://127.0.0.1:8700/oauth/callback/notion"
-    code = state.new_code(redirect, state.workspace.people[0].id)
+    code = new_code(SERVICE, state, redirect)
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect}
 
     async def token(body: dict[str, str], auth: tuple[str, str] = CLIENT) -> httpx.Response:

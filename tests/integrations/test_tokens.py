@@ -7,9 +7,10 @@ import asyncio
 import pytest
 
 from omniforge.core.errors import NotFound
-from omniforge.integrations import ConnectionExpired, ConnectionMissing, ConnectionStatus
+from omniforge.integrations import ConnectionExpired, ConnectionMissing, ConnectionStatus, store
 from omniforge.integrations.catalog.notion.standin import Fault, FaultKind
 from omniforge.integrations.errors import ServiceDown
+from omniforge.integrations.tokens import CLAIM
 
 
 async def ask(service, actor, connection, tool="notion.who_am_i", **args):
@@ -95,6 +96,47 @@ async def test_a_caller_that_goes_away_does_not_lose_the_new_pair(service, actor
     await asyncio.gather(leaving, return_exceptions=True)
     await ask(service, actor, connection)
     assert notion.state.refreshes == 1
+
+
+async def test_a_refresh_whose_answer_is_lost_asks_for_reconnecting(  # noqa: PLR0917 - fixtures
+    service, actor, connection, connect, clock, notion
+):
+    """The pair was changed there and nobody got the new one: the old one is tried once more and refused."""
+    clock.forward(minutes=61)
+    notion.state.faults.append(Fault(FaultKind.LOST, path="/v1/oauth/token"))
+    with pytest.raises(ServiceDown):
+        await ask(service, actor, connection)
+    assert (await service.connection(actor, connection.id)).status is ConnectionStatus.EXPIRING
+    with pytest.raises(ConnectionExpired):
+        await ask(service, actor, connection)
+    shown = await service.connection(actor, connection.id)
+    assert shown.status is ConnectionStatus.BROKEN
+    assert "Reconnect" in shown.reason
+    assert (await connect(service)).id == connection.id
+    assert (await ask(service, actor, connection))["workspace"]["name"] == "Acme Operations"
+
+
+async def test_a_renewal_left_by_a_killed_process_is_taken_over(  # noqa: PLR0917 - fixtures
+    service, actor, connection, clock, notion, database
+):
+    clock.forward(minutes=56)
+    async with database.transaction() as session:
+        row = await store.get_connection(session, actor.tenant_id, connection.id, None)
+        assert await store.claim_renewal(session, row, clock.now(), clock.now() + CLAIM)
+    waiting = asyncio.create_task(ask(service, actor, connection))
+    await asyncio.sleep(0.05)
+    assert notion.state.refreshes == 0
+    clock.forward(seconds=CLAIM.total_seconds() + 1)
+    assert (await waiting)["workspace"]["name"] == "Acme Operations"
+    assert notion.state.refreshes == 1
+
+
+async def test_disconnecting_after_the_access_token_ended_ends_the_refresh_token_too(
+    service, actor, connection, notion
+):
+    notion.state.expire_access()
+    await service.disconnect(actor, connection.id)
+    assert notion.state.refresh == {}
 
 
 async def test_tokens_are_sealed_at_rest_and_hidden_everywhere(service, actor, connection, database, notion):

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from omniforge.core.errors import Forbidden, Invalid, ProviderError
+from omniforge.core.outward import AddressRefused
 from omniforge.runs.service import Mode
 from omniforge.runtime.tools.protocol import CallScope
-from omniforge.runtime.tools.web import MAX_BYTES, AddressRefused, HttpArguments, Web, is_public
+from omniforge.runtime.tools.web import MAX_BYTES, HttpArguments, Web
 
 Answer = Callable[[str], Awaitable[bytes]]
 
@@ -39,24 +40,6 @@ async def site() -> AsyncIterator[tuple[str, dict[str, bytes]]]:
     yield f"http://127.0.0.1:{port}", pages
     server.close()
     await server.wait_closed()
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1",
-        "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1",
-        "fd00:ec2::254", "ff02::1",
-        "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "nonsense",
-    ],
-)  # fmt: skip
-def test_addresses_that_are_not_public_are_told_apart(address: str) -> None:
-    assert not is_public(address)
-
-
-@pytest.mark.parametrize("address", ["93.184.216.34", "1.1.1.1", "2606:4700:4700::1111", "64:ff9b::101:101"])
-def test_public_addresses_pass(address: str) -> None:
-    assert is_public(address)
 
 
 @pytest.mark.parametrize(

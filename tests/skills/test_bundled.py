@@ -157,7 +157,7 @@ async def test_the_timeframe_of_a_run_counts_more_than_the_setting(dry_test: Dry
 async def test_nothing_changed_is_said_and_counts_as_nothing_to_do(dry_test: DryTest) -> None:
     report = await dry_test(summary(databases=["Archived"], window="last_7_days"), formatter())
     assert report.verdict == "no_effect"
-    assert report.text == "There is nothing to show.\n"
+    assert report.text.startswith("Ran, nothing to do: 0 entries changed in Archived")
     assert [skill["status"] for skill in report.skill_results] == ["succeeded", "succeeded"]
 
 

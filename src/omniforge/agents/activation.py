@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from omniforge.agents import store, views
+from omniforge.agents import cases, ledger, store, views
+from omniforge.agents.content import AgentStatus, FireStatus, Snapshot, TestMode, Verdict
 from omniforge.agents.due import DueAgent
 from omniforge.agents.inbox import Inbox
 from omniforge.agents.launch import Launch
+from omniforge.agents.listening import Ears, standing_in
+from omniforge.agents.manifest import bounded, unbounded
+from omniforge.agents.readings import digest
 from omniforge.agents.schedule import next_fire
-from omniforge.agents.schemas import AgentStatus, Snapshot, TestReport, Verdict
+from omniforge.agents.schemas import Bound, TestReport
 from omniforge.agents.store import AgentRow, TestRow, VersionRow
 from omniforge.core.actor import Actor
 from omniforge.core.clock import Clock
@@ -46,8 +51,11 @@ class Bell:
 
 
 class Activation:
-    def __init__(self, db: Database, launch: Launch, events: EventLog, inbox: Inbox, clock: Clock) -> None:
+    def __init__(  # noqa: PLR0917 - one collaborator per room
+        self, db: Database, launch: Launch, events: EventLog, inbox: Inbox, clock: Clock, ears: Ears
+    ) -> None:
         self.db, self.launch, self.events, self.inbox, self.clock = db, launch, events, inbox, clock
+        self.ears = ears
         self.bell = Bell()
 
     async def activate(
@@ -58,10 +66,12 @@ class Activation:
         test_id: str | None,
         manifest_hash: str | None,
         expected_version: int | None,
+        bounds: Sequence[Bound] = (),
     ) -> None:
         """Switch on what was tested and approved. Resuming an unchanged agent needs neither.
 
-        Errors: VersionConflict; Invalid with the codes not_tested, connection_missing, manifest_not_approved.
+        Errors: VersionConflict; Invalid with the codes not_tested, connection_missing, manifest_not_approved,
+        bound_needed (an effect goes where the data decide, and nobody said where it may).
         """
         check_version(row, expected_version)
         if row.status == AgentStatus.ARCHIVED.value:
@@ -88,16 +98,26 @@ class Activation:
                 manifest=tested[1].manifest,
                 manifest_hash=tested[1].manifest_hash,
             )
+        manifest = [] if tested is None else _bounded(tested[1].manifest, bounds)
+        listening = await self.ears.look(actor, row, content, connections)
         async with self.db.transaction() as session:
             kept = await store.get_agent(session, actor.tenant_id, row.id)
             if kept.updated_at != row.updated_at:
                 raise VersionConflict("Somebody changed this agent a moment ago.", version=kept.version)
             if tested is not None:
-                self._store_version(session, actor, kept, *tested)
+                self._store_version(session, actor, kept, tested[0], manifest)
+                if tested[1].baseline:
+                    now = self.clock.now()
+                    case = cases.accepted(kept.tenant_id, kept.id, tested[1].baseline, actor.by, now)
+                    await cases.put(session, case)
             kept.status, kept.activated_by = AgentStatus.ACTIVE.value, actor.user_id
             kept.paused_reason, kept.connections = "", {**kept.connections, **connections}
             kept.updated_at = self.clock.now()
             kept.next_fire_at = self.next_fire(kept)
+            await self.ears.listen(session, kept, listening)
+            if listening is not None and listening.stands_in:
+                title, text = standing_in(kept.name, listening.config)
+                self.inbox.deliver(session, kept, kind="notice", title=title, text=text)
             await self._note(session, actor.by, kept, "agent.activated", version=kept.version)
 
     async def _passed_test(
@@ -118,12 +138,19 @@ class Activation:
                 test = None
         if test is None or test.agent_id != row.id or test.report is None:
             raise refused
+        if test.mode == TestMode.LIVE.value:
+            raise refused
         if test.verdict != Verdict.PASSED.value or test.content_hash != snapshot.hash:
             raise refused
         return TestReport.model_validate(test.report)
 
     def _store_version(
-        self, session: AsyncSession, actor: Actor, row: AgentRow, snapshot: Snapshot, report: TestReport
+        self,
+        session: AsyncSession,
+        actor: Actor,
+        row: AgentRow,
+        snapshot: Snapshot,
+        manifest: list[Json],
     ) -> None:
         """Keep what was approved as the agent's next version, and make it what runs."""
         version = views.next_version(row)
@@ -134,8 +161,8 @@ class Activation:
                 version=version,
                 snapshot=snapshot.model_dump(mode="json"),
                 content_hash=snapshot.hash,
-                manifest=report.manifest,
-                manifest_hash=report.manifest_hash,
+                manifest=manifest,
+                manifest_hash=digest(manifest),
                 summary=row.summary or views.change_summary(row, snapshot.content),
                 author=actor.by,
                 created_at=self.clock.now(),
@@ -161,9 +188,13 @@ class Activation:
             row = await store.get_agent(session, due.tenant_id, due.id)
             if row.status != AgentStatus.ACTIVE.value:
                 return
-            await self._pause(session, row, "system:agents", reason)
-            self.inbox.deliver(session, row, kind="notice", title=f"{row.name} is paused", text=notice)
+            await self.pause_in(session, row, reason, notice)
         await self.launch.starts.settled()
+
+    async def pause_in(self, session: AsyncSession, row: AgentRow, reason: str, notice: str) -> None:
+        """The same with a row of the caller's transaction; a start under way meanwhile may still happen."""
+        await self._pause(session, row, "system:agents", reason)
+        self.inbox.deliver(session, row, kind="notice", title=f"{row.name} is paused", text=notice)
 
     async def on_disconnected(self, tenant_id: str, connection_id: str) -> None:
         """Pause the agents bound to a connection that is gone, and tell their owners."""
@@ -181,6 +212,9 @@ class Activation:
     async def _pause(self, session: AsyncSession, row: AgentRow, by: str, reason: str) -> None:
         row.status, row.paused_reason, row.next_fire_at = AgentStatus.PAUSED.value, reason, None
         row.updated_at = self.clock.now()
+        await self.ears.stop(session, row, for_good=False)
+        why = f"The agent was paused while it waited. {reason}".strip()
+        await ledger.give_up(session, row.tenant_id, row.id, FireStatus.PAUSED, why)
         await self._note(session, by, row, "agent.paused", reason=reason)
 
     async def archive(self, actor: Actor, agent_id: str) -> None:
@@ -188,6 +222,9 @@ class Activation:
             row = await store.get_agent(session, actor.tenant_id, agent_id)
             row.status, row.next_fire_at = AgentStatus.ARCHIVED.value, None
             row.updated_at = self.clock.now()
+            await self.ears.stop(session, row, for_good=True)
+            why = "The agent was deleted while it waited."
+            await ledger.give_up(session, row.tenant_id, row.id, FireStatus.DROPPED, why)
             await self._note(session, actor.by, row, "agent.archived")
         await self.launch.starts.settled()
 
@@ -201,6 +238,21 @@ class Activation:
         event = Event(type_, f"agent:{row.id}", self.clock.now(), by, payload)
         await self.events.append(session, row.tenant_id, event)
         session.info.setdefault("after_commit", []).append(self.bell.ring)
+
+
+def _bounded(manifest: Sequence[Json], bounds: Sequence[Bound]) -> list[Json]:
+    """The manifest as it is approved; Invalid names the effects that still have no bound."""
+    made = bounded(manifest, [(bound.step, bound.tool, bound.any_of) for bound in bounds])
+    missing = unbounded(made)
+    if missing:
+        raise Invalid(
+            "The data decide where this goes, so say where it may go: "
+            + "; ".join(f"'{entry['step']}' {entry['summary']}" for entry in missing)
+            + ". A preview with your real data shows the places.",
+            code="bound_needed",
+            effects=missing,
+        )
+    return made
 
 
 def check_version(row: AgentRow, expected: int | None) -> None:

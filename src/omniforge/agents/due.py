@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_, bindparam, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from omniforge.agents.schemas import AgentStatus
+from omniforge.agents.content import AgentStatus
 from omniforge.agents.store import AgentRow, VersionRow
 
 
@@ -28,6 +28,14 @@ class DueAgent(NamedTuple):
     version: int
     content_hash: str | None
     manifest_hash: str | None
+    grace: int | None
+    """Seconds after which a fire is too late whatever the policy says."""
+    concurrency: int
+    """Executions at the same time."""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        return self.tenant_id, self.id
 
 
 _DUE = (
@@ -43,6 +51,8 @@ _DUE = (
         AgentRow.version,
         VersionRow.content_hash,
         VersionRow.manifest_hash,
+        AgentRow.content["misfire_grace_seconds"].as_integer(),
+        func.coalesce(AgentRow.content["settings"]["concurrency"].as_integer(), 1),
     )
     .outerjoin(
         VersionRow,
@@ -82,6 +92,23 @@ async def earliest_fire(session: AsyncSession, after: datetime | None = None) ->
     return await session.scalar(query.order_by(AgentRow.next_fire_at).limit(1))
 
 
+class Coming(NamedTuple):
+    """A schedule whose next fire is still to come."""
+
+    tenant_id: str
+    id: str
+    schedule: str
+    timezone: str
+    next_fire_at: datetime
+
+
+async def still_to_come(session: AsyncSession, now: datetime) -> list[Coming]:
+    """The active agents that are not due yet."""
+    columns = (AgentRow.tenant_id, AgentRow.id, AgentRow.schedule, AgentRow.timezone, AgentRow.next_fire_at)
+    query = select(*columns).where(AgentRow.status == AgentStatus.ACTIVE.value, AgentRow.next_fire_at > now)
+    return [Coming(*row) for row in await session.execute(query)]
+
+
 _MOVE = update(AgentRow).where(
     AgentRow.tenant_id == bindparam("of_tenant"),
     AgentRow.id == bindparam("of_agent"),
@@ -90,17 +117,22 @@ _MOVE = update(AgentRow).where(
 )
 
 
-async def move_fire(
-    session: AsyncSession, agent: AgentRow | DueAgent, fired: datetime, upcoming: datetime | None
-) -> bool:
-    """Set the next fire, unless the schedule was changed, paused or archived meanwhile."""
-    statement = _MOVE.values(next_fire_at=upcoming).returning(AgentRow.id)
-    values = {"of_tenant": agent.tenant_id, "of_agent": agent.id, "fired": fired}
-    return await session.scalar(statement, values) is not None
+async def still_due(session: AsyncSession, agents: Sequence[DueAgent]) -> set[tuple[str, str]]:
+    """Those of these whose schedule was not changed, paused or moved on meanwhile."""
+    keys = {(agent.tenant_id, agent.id, agent.next_fire_at) for agent in agents}
+    found = await session.execute(
+        select(AgentRow.tenant_id, AgentRow.id, AgentRow.next_fire_at).where(
+            tuple_(AgentRow.tenant_id, AgentRow.id).in_([agent.place for agent in agents]),
+            AgentRow.status == AgentStatus.ACTIVE.value,
+        )
+    )
+    return {(row[0], row[1]) for row in found if (row[0], row[1], row[2]) in keys}
 
 
-async def move_fires(session: AsyncSession, moves: Sequence[tuple[DueAgent, datetime | None]]) -> None:
-    """`move_fire` for many at once: each with its next fire."""
+async def move_fires(
+    session: AsyncSession, moves: Sequence[tuple[DueAgent | Coming, datetime | None]]
+) -> None:
+    """Set the next fires, each unless the schedule was changed, paused or archived meanwhile."""
     values = [
         {
             "of_tenant": agent.tenant_id,

@@ -13,18 +13,22 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from omniforge.agents.content import ExecutionStatus
 from omniforge.agents.schemas import (
     ActivateRequest,
     Agent,
     AgentList,
     AgentQuery,
     AnyExecutionQuery,
+    CaseGiven,
+    CaseList,
+    CaseName,
+    CaseView,
     EventList,
     Execution,
     ExecutionEvent,
     ExecutionList,
     ExecutionQuery,
-    ExecutionStatus,
     InboxItem,
     InboxList,
     InboxQuery,
@@ -44,7 +48,7 @@ from omniforge.agents.schemas import (
 )
 from omniforge.agents.service import AgentService
 from omniforge.agents.trials import TestUnderWay
-from omniforge.core.errors import Invalid
+from omniforge.core.errors import Conflict, Invalid
 from omniforge.core.paging import LARGEST, Paging
 from omniforge.engine.plan import waves
 from omniforge.tenants import CurrentActor
@@ -62,6 +66,7 @@ def agents_of(request: Request) -> AgentService:
 Agents = Annotated[AgentService, Depends(agents_of)]
 Body = dict[str, Any]
 Page = Annotated[Paging, Query()]
+Prefer = Annotated[str, Header(description="`wait=60` answers with the report.")]
 After = Annotated[int, Query(ge=0, le=LARGEST, description="Only events with a larger seq.")]
 
 router = APIRouter(prefix="/api/v1", tags=["agents"])
@@ -146,10 +151,19 @@ async def start_test(
     response: Response,
     *,
     body: TestRequest | None = None,
-    prefer: Annotated[str, Header(description="`wait=60` answers with the report.")] = "",
+    prefer: Prefer = "",
 ) -> TestStarted | TestReport:
     wanted = body or TestRequest()
-    test_id = await agents.start_test(actor, agent_id, wanted.mode, wanted.input_data)
+    if wanted.use_model:
+        raise Conflict("No language model is set up here.", code="model_not_configured")
+    test_id = await agents.start_test(
+        actor,
+        agent_id,
+        wanted.mode,
+        wanted.input_data,
+        suite=wanted.suite,
+        confirm_effects=wanted.confirm_effects,
+    )
     wait = _WAIT.search(prefer)
     if wait is not None:
         try:
@@ -173,16 +187,49 @@ async def list_tests(
 
 
 @router.get("/agents/{agent_id}/tests/{test_id}")
-async def get_test(agent_id: str, test_id: str, actor: CurrentActor, agents: Agents) -> TestReport:
+async def get_test(
+    agent_id: str, test_id: str, actor: CurrentActor, agents: Agents, prefer: Prefer = ""
+) -> TestReport:
+    """409 `test_under_way` while there is no report yet."""
     await agents.known(actor, agent_id)
+    wait = _WAIT.search(prefer)
+    if wait is not None and (await agents.trials.get(actor, test_id, agent_id)).report is None:
+        return await agents.await_test(actor, test_id, min(int(wait[1]), MAX_WAIT))
     return await agents.trials.report(actor, test_id, agent_id)
+
+
+@router.get("/agents/{agent_id}/cases")
+async def list_cases(agent_id: str, actor: CurrentActor, agents: Agents) -> CaseList:
+    """What later tests are compared with; accepting a test stores one."""
+    return CaseList(cases=list(await agents.cases.list(actor, agent_id)))
+
+
+@router.put("/agents/{agent_id}/cases/{name}")
+async def put_case(
+    agent_id: str, name: CaseName, body: CaseGiven, actor: CurrentActor, agents: Agents
+) -> CaseView:
+    return await agents.cases.put(actor, agent_id, name, body)
+
+
+@router.delete("/agents/{agent_id}/cases/{name}")
+async def remove_case(agent_id: str, name: str, actor: CurrentActor, agents: Agents) -> Success:
+    await agents.cases.remove(actor, agent_id, name)
+    return Success(message="Later tests are not compared with it any more.")
 
 
 @router.post("/agents/{agent_id}/activate")
 async def activate_agent(
     agent_id: str, actor: CurrentActor, agents: Agents, body: ActivateRequest | None = None
 ) -> Agent:
-    return await agents.activate(actor, agent_id, **(body or ActivateRequest()).model_dump())
+    given = body or ActivateRequest()
+    return await agents.activate(
+        actor,
+        agent_id,
+        test_id=given.test_id,
+        manifest_hash=given.manifest_hash,
+        expected_version=given.expected_version,
+        bounds=given.bounds,
+    )
 
 
 @router.post("/agents/{agent_id}/pause")

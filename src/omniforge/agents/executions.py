@@ -89,15 +89,20 @@ class Executions:
 
     async def effects(self, tenant_id: str, reading: Reading, *, with_content: bool) -> list[Json]:
         """What happened, and what may have: an effect without an outcome has `outcome: "unknown"`."""
+        told = await self.told(tenant_id, reading.run["id"], readings.EFFECT_TYPES)
+        return readings.effects_of(told, with_content=with_content)
+
+    async def told(self, tenant_id: str, run_id: str, types: Sequence[str]) -> list[tuple[str, Json]]:
+        """A run's events of these types, with their payloads."""
         told: list[tuple[str, Json]] = []
         after = 0
         while True:
             rows = await self.runs.engine.events.read(
-                tenant_id, run_id=reading.run["id"], after=after, types=readings.EFFECT_TYPES, limit=_PAGE
+                tenant_id, run_id=run_id, after=after, types=types, limit=_PAGE
             )
             told += [(row.type, json.loads(row.payload)) for row in rows]
             if len(rows) < _PAGE:
-                return readings.effects_of(told, with_content=with_content)
+                return told
             after = rows[-1].seq
 
     async def _rows(self, actor: Actor, execution_id: str, after: int) -> Sequence[EventRow]:
@@ -121,6 +126,9 @@ class Executions:
         run = reading.run
         live = run["mode"] == Mode.LIVE.value
         effects = await self.effects(actor.tenant_id, reading, with_content=not live)
+        waits: list[Json] = []
+        if run["status"] == "waiting":
+            waits = [told for _, told in await self.told(actor.tenant_id, run["id"], ["step.waiting"])]
         return Execution(
             id=run["id"],
             agent_id=reading.agent_id,
@@ -137,7 +145,7 @@ class Executions:
             error=readings.error_of(reading, effects),
             skill_results=readings.skill_results(reading),
             effects=effects,
-            waiting_for=readings.waiting_for(reading),
+            waiting_for=readings.waiting_for(reading, waits),
         )
 
 

@@ -1,205 +1,318 @@
-"""Due agents started many at a time: what their runs need is read once for all of them."""
+"""Fires of agents: taken down once, run one after the other, and kept when they cannot be."""
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
 import logging
-from collections import Counter, OrderedDict
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from omniforge.agents import due as queries
-from omniforge.agents.due import DueAgent
-from omniforge.agents.launch import Launch, Occasion, Recipe
+from omniforge.agents import ledger, store
+from omniforge.agents.activation import Activation
+from omniforge.agents.content import AgentContent, AgentStatus, FireKind, FireStatus, TriggerType
+from omniforge.agents.executions import SUBJECT
+from omniforge.agents.ledger import Entry, FireRow, Place
 from omniforge.agents.people import standing_person
-from omniforge.agents.schedule import DueFires, MisfirePolicy, due_fires
-from omniforge.agents.schemas import Snapshot
+from omniforge.agents.store import AgentRow
 from omniforge.core.actor import Actor
-from omniforge.core.errors import NotFound, OmniForgeError, RateLimited
+from omniforge.core.clock import Clock
+from omniforge.core.errors import Invalid, OmniForgeError
 from omniforge.db import Database
+from omniforge.engine.events import Event, EventLog, EventRow
+from omniforge.runs import fired
+from omniforge.runs.inputs import check_input
+from omniforge.tenants.service import TenantService
 
 log = logging.getLogger(__name__)
 
+Json = dict[str, Any]
+StartRun = Callable[..., Coroutine[Any, Any, str]]
+"""`AgentService.start_run`."""
+
 SCHEDULER = "scheduler"
-STARTED_TOGETHER = 100
-"""Starts that share a transaction of the journal; more would keep everybody else waiting too long."""
-MADE_TOGETHER = 100
-MAX_RECIPES = 2_000
-
-Place = tuple[str, str]
-"""Tenant and agent, or tenant and person."""
-RecipeKey = tuple[str, str | None, str | None]
-
-
-@dataclass(slots=True)
-class Batch:
-    """What became of some agents that were due."""
-
-    claimed: Sequence[DueAgent]
-    is_last: bool
-    """Whether no more were due."""
-    fired: list[tuple[DueAgent, DueFires]] = field(default_factory=list[tuple[DueAgent, DueFires]])
-    unattended: list[DueAgent] = field(default_factory=list[DueAgent])
-    """Whoever switched these on may no longer run agents."""
-    failed: set[Place] = field(default_factory=set[Place])
-    full: set[str] = field(default_factory=set[str])
-    """Tenants that have as many runs as they may have."""
-    untried: Counter[str] = field(default_factory=Counter[str])
-    """How many agents of each full tenant were not even tried."""
+MOST_WAITING = 1_000
+"""Events of one agent that wait for their turn."""
+HOUR = timedelta(hours=1)
+MAX_KEY = 90
+UNATTENDED = "The person who switched it on may no longer run agents."
+UNATTENDED_NOTICE = (
+    "The person who switched this agent on may no longer run agents here, so it does not run by itself any "
+    "more. Nothing was sent. Somebody who may run agents can switch it on again."
+)
+_PLAIN = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
-class _Needs:
-    """What the starts of one batch are made of; an error where it could not be had."""
+class EventFire:
+    """Something that happened at a service and calls an agent.
 
-    people: dict[Place, tuple[Actor, str] | None]
-    recipes: dict[Place, Recipe | Exception]
+    key: what makes it the same happening, of this agent and integration; it begins with `row:` for a row that
+    was found there, whoever found it. event: what the run gets as `input_data.event`.
+    """
+
+    key: str
+    event: Json
+    at: datetime
+    integration: str
+
+    @property
+    def kind(self) -> FireKind:
+        return FireKind.ROW if self.key.startswith("row:") else FireKind.DELIVERY
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """What became of a fire. `run_id` once it has one; `duplicate`: it had been taken down before."""
+
+    status: FireStatus
+    run_id: str | None = None
+    duplicate: bool = False
 
 
 class Fires:
-    """Starts the runs of due agents. Each fire is one run, whoever else starts it as well."""
+    """Takes down what calls an agent, and starts what waits.
 
-    def __init__(self, db: Database, launch: Launch) -> None:
-        self.db, self.launch = db, launch
-        self._recipes: OrderedDict[RecipeKey, Recipe] = OrderedDict()
+    A fire is written down before anything is started of it, and goes on waiting until its run is durable:
+    whatever happens in between, it is started under the same key and is the same run.
+    """
 
-    async def start_due(
-        self, now: datetime, limit: int, *, but_not: Collection[Place], but_not_of: Collection[str]
-    ) -> Batch:
-        """Start what is due, without these agents and these tenants' ones.
+    def __init__(  # noqa: PLR0917 - one collaborator per room
+        self,
+        db: Database,
+        tenants: TenantService,
+        activation: Activation,
+        events: EventLog,
+        clock: Clock,
+        start: StartRun,
+    ) -> None:
+        self.db, self.tenants, self.activation = db, tenants, activation
+        self.events, self.clock, self._start = events, clock, start
 
-        From the look at an agent until its runs are durable nobody is told that it has been switched off.
+    # --- taking down ---------------------------------------------------------------------------------------
+
+    async def fire_event(self, tenant_id: str, agent_id: str, fire: EventFire) -> Fired:
+        """Take one fire down and start it if it may start now. NotFound for an unknown agent."""
+        (found,) = await self.fire_events(tenant_id, agent_id, [fire])
+        return found
+
+    async def fire_events(self, tenant_id: str, agent_id: str, fires: Sequence[EventFire]) -> list[Fired]:
+        """The same for many, in their order."""
+        async with self.db.transaction() as session:
+            taken = await self.take_down(session, tenant_id, agent_id, fires)
+        if not any(was.status is FireStatus.WAITING for was in taken):
+            return taken
+        started = await self.start_waiting(tenant_id, agent_id)
+        self.activation.bell.ring()  # the scheduler looks after what could not be started
+        runs = [started.get(key_of(agent_id, fire)) for fire in fires]
+        return [
+            replace(was, status=FireStatus.STARTED, run_id=run_id) if run_id else was
+            for was, run_id in zip(taken, runs, strict=True)
+        ]
+
+    async def take_down(
+        self, session: AsyncSession, tenant_id: str, agent_id: str, fires: Sequence[EventFire]
+    ) -> list[Fired]:
+        """Write fires down in the caller's transaction; call `start_waiting` once that is over.
+
+        What waits after it is durable and will run. Too many in an hour pause the agent.
         """
-        limit += len(but_not)
-        with self.launch.starts.under_way():
-            async with self.db.read() as session:
-                due = await queries.claim_due(session, now, limit, sorted(but_not_of))
-                claimed = [agent for agent in due if _place(agent) not in but_not]
-                batch = Batch(claimed, is_last=len(due) < limit)
-                needs = _Needs(await self._people(claimed), await self._load(session, claimed))
-                await self._start_all(now, needs, batch)
-        for tenant_id, count in batch.untried.items():
-            log.warning("%d more due agents of tenant %s are not fired yet: it is full", count, tenant_id)
-        return batch
+        agent = await store.get_agent(session, tenant_id, agent_id)
+        keys = [key_of(agent_id, fire) for fire in fires]
+        runs = await fired.runs_of_keys(session, tenant_id, keys)
+        rows = await ledger.known_keys(session, tenant_id, agent_id, keys)
+        room = await self._room(session, agent)
+        found: list[Fired] = []
+        entries: list[Entry] = []
+        for key, fire in zip(keys, fires, strict=True):
+            if key in runs:
+                found.append(Fired(FireStatus.STARTED, runs[key], duplicate=True))
+                continue
+            if key in rows:
+                found.append(Fired(rows[key], duplicate=True))
+                continue
+            entry = _entry(agent, key, fire, room)
+            entries.append(entry)
+            rows[key] = entry.status
+            found.append(Fired(entry.status))
+        await ledger.enter(session, self.clock.now(), entries)
+        if room.hourly < 0:
+            await self._stop(session, agent)
+        await self._tell(session, agent, [e for e in entries if e.status is FireStatus.DROPPED])
+        return found
 
-    async def _start_all(self, now: datetime, needs: _Needs, batch: Batch) -> None:
-        """Each part is on its way before the last one is durable, so that none waits for what those do."""
-        async with asyncio.TaskGroup() as group:
-            for first in range(0, len(batch.claimed), STARTED_TOGETHER):
-                for agent in batch.claimed[first : first + STARTED_TOGETHER]:
-                    group.create_task(self._try_start(agent, now, needs, batch))
-                await asyncio.sleep(0)
+    async def _room(self, session: AsyncSession, agent: AgentRow) -> _Room:
+        """How many more may wait, and how many more may come in this hour."""
+        place = (agent.tenant_id, agent.id)
+        content = AgentContent.model_validate(agent.content)
+        # Whoever looked after the agent since then has seen what came before.
+        since = max(self.clock.now() - HOUR, agent.updated_at)
+        came = await ledger.count_since(session, *place, since)
+        came += await fired.count_fired(session, agent.tenant_id, f"{SUBJECT}{agent.id}", since)
+        waits = await ledger.waiting(session, [place])
+        return _Room(
+            waiting=MOST_WAITING - waits.all.get(place, 0), hourly=content.settings.max_fires_per_hour - came
+        )
 
-    async def _try_start(self, agent: DueAgent, now: datetime, needs: _Needs, batch: Batch) -> None:
-        """One agent that cannot be started stays due, and does not hold up the others."""
-        person = needs.people[agent.tenant_id, agent.person]
-        if person is None:
-            batch.unattended.append(agent)
+    async def _stop(self, session: AsyncSession, agent: AgentRow) -> None:
+        limit = AgentContent.model_validate(agent.content).settings.max_fires_per_hour
+        await self.activation.pause_in(
+            session,
+            agent,
+            f"It was called more than {limit} times in an hour.",
+            f"This agent was called more than {limit} times in an hour, which is more than it may be, so it "
+            "is paused. What had not started yet was not run; the list of its fires shows it. Look at what "
+            "calls it, then switch it on again or allow more.",
+        )
+
+    async def _tell(self, session: AsyncSession, agent: AgentRow, dropped: Sequence[Entry]) -> None:
+        if not dropped:
             return
-        if agent.tenant_id in batch.full:
-            batch.untried[agent.tenant_id] += 1
-            batch.failed.add(_place(agent))
-            return
-        policy = MisfirePolicy(agent.misfire_policy)
-        try:
-            due = due_fires(agent.schedule, agent.timezone, policy, agent.next_fire_at, now)
-            await self._start(agent, due, person, needs.recipes[_place(agent)])
-        except OmniForgeError as error:
-            if isinstance(error, RateLimited):
-                batch.full.add(agent.tenant_id)
-            batch.failed.add(_place(agent))
-            log.warning("agent %s of tenant %s is not fired yet: %s", agent.id, agent.tenant_id, error)
-        except Exception:
-            # The path ends here: a fault of one agent must not reach the others.
-            batch.failed.add(_place(agent))
-            log.exception("agent %s of tenant %s could not be fired", agent.id, agent.tenant_id)
-        else:
-            batch.fired.append((agent, due))
+        payload: Json = {"reason": dropped[0].reason, "dropped": len(dropped), "first": dropped[0].key}
+        event = Event("fire.dropped", f"agent:{agent.id}", self.clock.now(), "system:agents", payload)
+        await self.events.append(session, agent.tenant_id, event)
 
-    async def _start(
-        self, agent: DueAgent, due: DueFires, person: tuple[Actor, str], recipe: Recipe | Exception
-    ) -> None:
-        if isinstance(recipe, Exception):
-            raise recipe
-        actor, name = person
-        connections = {str(title): str(chosen) for title, chosen in agent.connections.items()}
-        for at in due.run:
-            occasion = Occasion(
-                trigger_type="scheduled",
-                triggered_by=SCHEDULER,
-                logical_time=at,
-                idempotency_key=fire_key(agent.id, at),
-            )
-            request = recipe.request(actor, agent.id, occasion, agent.version, connections, name)
-            await self.launch.runs.start_run(actor, request)
+    # --- starting what waits -------------------------------------------------------------------------------
 
-    async def _people(self, agents: Sequence[DueAgent]) -> dict[Place, tuple[Actor, str] | None]:
-        """Whoever switched them on, with the rights and names of today; None: may not run agents."""
-        keys = list({(agent.tenant_id, agent.person) for agent in agents})
-        found = await asyncio.gather(*(self._person(*key) for key in keys))
-        return dict(zip(keys, found, strict=True))
+    async def start_waiting(self, tenant_id: str, agent_id: str) -> dict[str, str]:
+        """Start what waits of an agent, as far as it may run now; returns key → run of what was started."""
+        place = (tenant_id, agent_id)
+        started: dict[str, str] = {}
+        while (found := await self._next(*place)) is not None:
+            agent, row = found
+            person = await self._person(agent)
+            if person is None:
+                await self.activation.pause_unattended(agent, UNATTENDED, UNATTENDED_NOTICE)
+                break
+            try:
+                run_id = await self._start(person, agent_id, **_occasion(row))
+            except Invalid as error:
+                await self._refuse(place, row.fire_key, error.message)
+                continue
+            except (OmniForgeError, ValueError, LookupError) as error:
+                # The tenant is full, the agent was switched off just now, its version is damaged.
+                log.warning("a fire of agent %s of tenant %s goes on waiting: %s", agent_id, tenant_id, error)
+                break
+            async with self.db.transaction() as session:
+                await ledger.take_out(session, *place, [row.fire_key])
+            started[row.fire_key] = run_id
+        return started
 
-    async def _person(self, tenant_id: str, user_id: str) -> tuple[Actor, str] | None:
-        found = await standing_person(self.launch.tenants, tenant_id, user_id)
-        return found if found is not None and found[0].may("agent:execute") else None
+    async def start_all_waiting(self) -> int:
+        """Start whatever waits and may run now; returns how many agents still have something that waits."""
+        async with self.db.read() as session:
+            places = list((await ledger.waiting(session)).all)
+        for tenant_id, agent_id in places:
+            try:
+                await self.start_waiting(tenant_id, agent_id)
+            except Exception:
+                # The path ends here: a fault of one agent must not reach the others.
+                log.exception("what waits of agent %s of tenant %s did not start", agent_id, tenant_id)
+        if not places:
+            return 0
+        async with self.db.read() as session:
+            return len((await ledger.waiting(session)).all)
 
-    # --- what runs -----------------------------------------------------------------------------------------
+    async def on_run_finished(self, event: EventRow, tenant_id: str) -> None:
+        """Start what waited for this run to end."""
+        async with self.db.read() as session:
+            agents = await ledger.agents_waiting(session, tenant_id)
+            subject = await fired.subject_of(session, tenant_id, str(event.run_id)) if agents else ""
+        agent_id = subject.removeprefix(SUBJECT)
+        if agent_id in agents:
+            await self.start_waiting(tenant_id, agent_id)
 
-    async def _load(
-        self, session: AsyncSession, agents: Sequence[DueAgent]
-    ) -> dict[Place, Recipe | Exception]:
-        """What each agent runs as. A version never changes, so what it was made into is kept."""
-        broken: dict[Place, Exception] = {}
-        missing = self._missing(agents)
-        await self._make(session, list({_key(agent): agent for agent in missing}.values()), broken)
-        # Where that one of them is damaged, the others are asked; where it is not, it speaks for them.
-        await self._make(session, self._missing(missing), broken)
-        loaded: dict[Place, Recipe | Exception] = {}
-        for agent in agents:
-            key, place = _key(agent), _place(agent)
-            recipe = self._recipes.get(key)
-            if recipe is not None:
-                self._recipes.move_to_end(key)
-            loaded[place] = recipe or broken.get(place) or _no_version(agent)
-        while len(self._recipes) > MAX_RECIPES:
-            self._recipes.popitem(last=False)
-        return loaded
+    async def _next(self, tenant_id: str, agent_id: str) -> tuple[AgentRow, FireRow] | None:
+        """The fire that may start now, with its agent."""
+        async with self.db.read() as session:
+            row = await ledger.oldest_waiting(session, tenant_id, agent_id)
+            if row is None:
+                return None
+            agent = await store.get_agent(session, tenant_id, agent_id)
+            if agent.status != AgentStatus.ACTIVE.value:
+                return None
+            subject = (tenant_id, f"{SUBJECT}{agent_id}")
+            running = (await fired.count_unfinished(session, [subject]))[subject]
+        limit = AgentContent.model_validate(agent.content).settings.concurrency
+        return None if running >= limit else (agent, row)
 
-    def _missing(self, agents: Sequence[DueAgent]) -> list[DueAgent]:
-        return [agent for agent in agents if agent.content_hash and _key(agent) not in self._recipes]
+    async def _person(self, agent: AgentRow) -> Actor | None:
+        """Whoever switched it on, unless they may no longer run agents."""
+        found = await standing_person(self.tenants, agent.tenant_id, agent.activated_by or agent.created_by)
+        return found[0] if found is not None and found[0].may("agent:execute") else None
 
-    async def _make(
-        self, session: AsyncSession, agents: Sequence[DueAgent], broken: dict[Place, Exception]
-    ) -> None:
-        """Make recipes of stored versions; adds those that are damaged to `broken`."""
-        keys = {_place(agent): _key(agent) for agent in agents}
-        for first in range(0, len(agents), MADE_TOGETHER):
-            part = agents[first : first + MADE_TOGETHER]
-            for tenant_id, agent_id, snapshot, manifest in await queries.snapshots_of(session, part):
-                key = keys[tenant_id, agent_id]
-                if key not in self._recipes:
-                    try:
-                        self._recipes[key] = Recipe.of(Snapshot.model_validate(snapshot), manifest)
-                    except (OmniForgeError, ValueError, LookupError) as error:
-                        broken[tenant_id, agent_id] = error
+    async def _refuse(self, place: Place, key: str, reason: str) -> None:
+        async with self.db.transaction() as session:
+            await ledger.refuse(session, *place, key, reason)
 
 
-def _key(agent: DueAgent) -> RecipeKey:
-    """What a version's content is told apart by; of one tenant, so that no damage reaches another one."""
-    return agent.tenant_id, agent.content_hash, agent.manifest_hash
+@dataclass(slots=True)
+class _Room:
+    """How many more fires of an agent may wait, and how many more may come in this hour."""
+
+    waiting: int
+    hourly: int
 
 
-def _place(agent: DueAgent) -> Place:
-    return agent.tenant_id, agent.id
+def _entry(agent: AgentRow, key: str, fire: EventFire, room: _Room) -> Entry:
+    status, reason = _decide(agent, fire, room)
+    waits = status is FireStatus.WAITING
+    room.waiting -= waits
+    return Entry(
+        tenant_id=agent.tenant_id,
+        agent_id=agent.id,
+        key=key,
+        kind=fire.kind,
+        at=fire.at,
+        status=status,
+        reason=reason,
+        event=fire.event if waits else None,
+        source=fire.integration if waits else None,
+    )
 
 
-def _no_version(agent: DueAgent) -> NotFound:
-    return NotFound("There is no such version.", agent_id=agent.id, version=agent.version)
+def _decide(agent: AgentRow, fire: EventFire, room: _Room) -> tuple[FireStatus, str]:
+    if agent.status == AgentStatus.PAUSED.value:
+        return FireStatus.PAUSED, "The agent was paused when it came."
+    if agent.status != AgentStatus.ACTIVE.value:
+        return FireStatus.REFUSED, f"The agent was not switched on when it came; it was {agent.status}."
+    room.hourly -= 1
+    if room.hourly < 0:
+        return FireStatus.PAUSED, "Too many came in an hour, so the agent was paused."
+    try:
+        check_input({"event": fire.event})
+    except Invalid as error:
+        return FireStatus.REFUSED, error.message
+    if room.waiting <= 0:
+        return FireStatus.DROPPED, f"{MOST_WAITING} of them waited already."
+    return FireStatus.WAITING, ""
+
+
+def _occasion(row: FireRow) -> Json:
+    """What `start_run` is told of a fire that waited."""
+    scheduled = row.kind == FireKind.SCHEDULE.value
+    return {
+        "input_data": None if scheduled else {"event": row.event},
+        "trigger_type": (TriggerType.SCHEDULED if scheduled else TriggerType.EVENT_DRIVEN).value,
+        "triggered_by": SCHEDULER if scheduled else f"event:{row.source}",
+        "logical_time": datetime.fromisoformat(row.logical_time),
+        "idempotency_key": row.fire_key,
+    }
 
 
 def fire_key(agent_id: str, at: datetime) -> str:
-    """What makes a fire the same fire: the agent and the time it is about."""
+    """What makes a schedule's fire the same fire: the agent and the time it is about."""
     return f"fire:{agent_id}:{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def key_of(agent_id: str, fire: EventFire) -> str:
+    """The same of an event. What a stranger made it of may be anything, of any length."""
+    key = fire.key
+    if len(key) > MAX_KEY or not _PLAIN.fullmatch(key):
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+        key = f"row:{digest}" if fire.kind is FireKind.ROW else digest
+    return f"event:{agent_id}:{fire.integration}:{key}"

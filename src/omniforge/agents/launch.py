@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from omniforge.agents.content import AgentContent, Snapshot
 from omniforge.agents.executions import SUBJECT
 from omniforge.agents.people import name_of
 from omniforge.agents.planner import plan_for_agent
 from omniforge.agents.rooms import Connections, Skills
-from omniforge.agents.schemas import AgentContent, Snapshot
 from omniforge.agents.starts import Starts
 from omniforge.agents.store import AgentRow
 from omniforge.core.actor import Actor

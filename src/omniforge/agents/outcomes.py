@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from omniforge.agents import readings, store
+from omniforge.agents.content import ExecutionStatus
 from omniforge.agents.executions import Executions
 from omniforge.agents.inbox import Inbox
 from omniforge.agents.people import bookkeeper
 from omniforge.agents.readings import Reading
-from omniforge.agents.schemas import ExecutionStatus
 from omniforge.agents.store import AgentRow, OutcomeRow
-from omniforge.agents.trials import Trials
+from omniforge.agents.trials import TRIGGER, Trials
 from omniforge.core.clock import Clock
 from omniforge.core.errors import NotFound
 from omniforge.db import Database
@@ -23,6 +23,7 @@ from omniforge.runs.service import Mode
 
 Json = dict[str, Any]
 
+STAYS_DONE = "What is done stays done; it goes on from there."
 QUIET_RUNS = 3
 """After so many runs in a row that found nothing to do, their owner is told."""
 
@@ -40,8 +41,9 @@ class Outcomes:
         """Count a live run and deliver its result or failure; keep the report of a test."""
         reading = await self._reading(event, tenant_id)
         if reading is None:
+            await self.trials.settle_probe(tenant_id, str(event.run_id))
             return
-        if reading.run["mode"] != Mode.LIVE.value:
+        if reading.run["mode"] != Mode.LIVE.value or reading.run["trigger_type"] == TRIGGER:
             await self.trials.settle_run(tenant_id, reading.run["id"])
             return
         effects = await self.executions.effects(tenant_id, reading, with_content=False)
@@ -55,6 +57,8 @@ class Outcomes:
             return
         reasons = json.loads(event.payload).get("waiting_for", {})
         run_id = reading.run["id"]
+        told = await self.executions.told(tenant_id, run_id, ["step.waiting"])
+        questions = [str(payload["question"]) for _, payload in told if payload.get("question")]
         async with self.db.transaction() as session:
             agent = await session.get(AgentRow, (tenant_id, reading.agent_id))
             if agent is None or await store.has_item(session, tenant_id, run_id, "waiting"):
@@ -65,7 +69,7 @@ class Outcomes:
                 agent,
                 kind="waiting",
                 title=f"{agent.name} waits for you",
-                text=f"It waits for: {what}. What is done stays done; it goes on from there.",
+                text=" ".join([*questions[-1:], f"It waits for: {what}.", STAYS_DONE]),
                 run_id=run_id,
             )
 

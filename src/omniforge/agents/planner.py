@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from omniforge.agents.schemas import ErrorStrategy, SkillReference, Snapshot
+from omniforge.agents.content import ErrorStrategy, SkillReference, Snapshot
 from omniforge.engine.plan import OnError, Plan, Retry, Step
 
 _CONFIG = re.compile(r"\$\{\s*config((?:\.[^{}.]+)+)\s*\}")
@@ -33,8 +33,10 @@ def plan_for_agent(snapshot: Snapshot, manifest: Sequence[Mapping[str, Any]] = (
             "tool_grant": grant,
             "manifest": [dict(effect) for effect in manifest if effect.get("step") == reference.key],
         }
+        if snapshot.content.settings.on_unlisted_effect == "ask":
+            args["on_unlisted_effect"] = "ask"
         steps.append(_step(reference, args, tuple(sorted(needs, key=lambda key: (order.get(key, 0), key)))))
-    outside = any(effect.get("tool") != INBOX for effect in manifest)
+    outside = any(effect.get("tool") != INBOX and effect.get("access") != "read" for effect in manifest)
     return Plan(steps=tuple(steps), effects_expected=outside)
 
 

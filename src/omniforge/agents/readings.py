@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from omniforge.agents.content import ExecutionStatus
 from omniforge.agents.planner import INBOX
-from omniforge.agents.schemas import ExecutionStatus
 
 Json = dict[str, Any]
 
@@ -60,6 +60,7 @@ _NEXT_STEPS = {
     "permission_denied_there": "Give OmniForge access there, then run this again.",
     "sandbox_unavailable": "'omniforge doctor' shows what to install on this computer.",
 }
+_TOLD_OF_WAITING = frozenset({"question", "message", "tool", "destination", "summary", "content"})
 _ANY_NEXT_STEP = "Run it again; if it stops again, show the details to whoever helps you."
 
 
@@ -96,6 +97,11 @@ _UNTOUCHED: Json = {
 }
 
 
+def status_of_run(word: str) -> ExecutionStatus:
+    """What people are told for the engine's word, as far as it alone can tell."""
+    return _STATUSES[word]
+
+
 def execution_status(reading: Reading) -> ExecutionStatus:
     """`partial` when a step was left out because it failed, or asked for somebody to look."""
     status = _STATUSES[reading.run["status"]]
@@ -112,9 +118,12 @@ def execution_status(reading: Reading) -> ExecutionStatus:
 def result_of(reading: Reading) -> Json | None:
     """`{text, output, artifacts}` of the last step that was done; None when none was.
 
-    The text is its report, or else its message. Artifacts of the last step come first.
+    The text is its report, or else its message. Artifacts of the last step come first. Of a run that had
+    nothing to do the text says so, and what was looked at.
     """
     done = [row["result"] for _, row in reading.steps() if row["status"] == "completed" and row["result"]]
+    if execution_status(reading) is ExecutionStatus.NO_EFFECT:
+        return _nothing_done(done)
     if not done:
         return None
     last = done[-1]
@@ -123,6 +132,13 @@ def result_of(reading: Reading) -> Json | None:
     text = report if isinstance(report, str) else last["message"] or ""
     artifacts = [artifact for result in [last, *done[:-1]] for artifact in result["artifacts"]]
     return {"text": text, "output": output, "artifacts": artifacts}
+
+
+def _nothing_done(done: Sequence[Json]) -> Json:
+    """ "Ran, nothing to do: 0 new rows since Monday 8:30." """
+    found = " ".join(dict.fromkeys(str(result["message"]).strip() for result in done if result["message"]))
+    text = f"Ran, nothing to do: {found}" if found else "Ran, nothing to do."
+    return {"text": text, "output": done[-1]["output"] if done else None, "artifacts": []}
 
 
 def has_content(reading: Reading) -> bool:
@@ -193,13 +209,15 @@ def _listed(summaries: Sequence[str]) -> str:
     return f"{'; '.join(summaries[:5])}{' and more' if len(summaries) > 5 else ''}"
 
 
-def waiting_for(reading: Reading) -> list[Json] | None:
-    """What a waiting execution waits for, by step."""
-    found = [
-        {"key": step["key"], "skill": step["args"].get("skill"), "reason": row["reason"]}
-        for step, row in reading.steps()
-        if row["status"] == "waiting"
-    ]
+def waiting_for(reading: Reading, told: Sequence[Json] = ()) -> list[Json] | None:
+    """What a waiting execution waits for, by step. told: what its steps said when they began to wait."""
+    said = {str(payload["step"]): payload for payload in told}
+    found: list[Json] = []
+    for step, row in reading.steps():
+        if row["status"] == "waiting":
+            key = step["key"]
+            more = {name: value for name, value in said.get(key, {}).items() if name in _TOLD_OF_WAITING}
+            found.append({"key": key, "skill": step["args"].get("skill"), "reason": row["reason"], **more})
     return found or None
 
 
@@ -236,7 +254,7 @@ def effects_of(told: Iterable[tuple[str, Json]], *, with_content: bool) -> list[
 
 def _effect(number: int, outcome: str, payload: Json, *, with_content: bool) -> Json:
     content = payload.get("content")
-    effect = {
+    effect: Json = {
         "n": number,
         "step": payload.get("step"),
         "tool": payload.get("tool"),
@@ -244,6 +262,8 @@ def _effect(number: int, outcome: str, payload: Json, *, with_content: bool) -> 
         "destination": payload.get("destination"),
         "summary": payload.get("summary", ""),
         "content_digest": payload.get("content_digest") or digest(content),
+        "fields": payload.get("fields") or [],
+        "origin": payload.get("origin") or {},
         "held": outcome == "held",
         "outcome": outcome,
     }
@@ -262,6 +282,8 @@ def inbox_effect(number: int, result: Json) -> Json:
         "destination": {"name": "your inbox here"},
         "summary": "puts the report in your inbox here",
         "content_digest": digest(result["text"]),
+        "fields": [],
+        "origin": {"from": "fixed"},
         "held": False,
         "outcome": "done",
         "content": result["text"],

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from pydantic import ValidationError
 
+from omniforge.agents.content import AgentContent, AgentDraft, EventMode, Snapshot, TriggerType
+from omniforge.agents.events import check_filter
 from omniforge.agents.planner import plan_for_agent
 from omniforge.agents.schedule import check_cron, zone_of
-from omniforge.agents.schemas import AgentContent, AgentDraft, Snapshot, TriggerType
 from omniforge.core.errors import Invalid
 from omniforge.core.shapes import mistakes
 from omniforge.engine.validation import validate_plan
+from omniforge.integrations.manifest import Integration
 
 Json = dict[str, Any]
 RESERVED_KEYS = frozenset({"input", "config", "prev", "steps"})
 _STEP_FIELD = re.compile(r"steps\[(\d+)\]")
 
 
-def check_draft(given: Mapping[str, Any], known_integrations: Collection[str]) -> AgentDraft:
-    """The agent that was described; `Invalid` lists every mistake as `{field, value, rule}`."""
-    draft, problems = examine(given, known_integrations)
+def check_draft(given: Mapping[str, Any], catalog: Mapping[str, Any]) -> AgentDraft:
+    """The agent that was described; `Invalid` lists every mistake as `{field, value, rule}`.
+
+    catalog: the integrations of this installation by id.
+    """
+    draft, problems = examine(given, catalog)
     if draft is None or problems:
         first = problems[0]
         raise Invalid(f"{first['field'] or 'This agent'}: {first['rule']}.", fields=problems)
     return draft
 
 
-def examine(
-    given: Mapping[str, Any], known_integrations: Collection[str]
-) -> tuple[AgentDraft | None, list[Json]]:
+def examine(given: Mapping[str, Any], catalog: Mapping[str, Any]) -> tuple[AgentDraft | None, list[Json]]:
     """The agent as far as it can be read, and its mistakes.
 
     What has the wrong shape is left out and the rest is looked at all the same, so that nobody has to mend
@@ -52,17 +55,17 @@ def examine(
         except ValidationError:
             return None, problems
     told = {problem["field"] for problem in problems}
-    problems += [p for p in content_problems(draft, known_integrations) if p["field"] not in told]
+    problems += [p for p in content_problems(draft, catalog) if p["field"] not in told]
     return draft, problems
 
 
-def content_problems(content: AgentContent, known_integrations: Collection[str]) -> list[Json]:
+def content_problems(content: AgentContent, catalog: Mapping[str, Any]) -> list[Json]:
     """Every mistake of an agent whose fields all have the right shape."""
-    problems = _trigger_problems(content)
+    problems = _trigger_problems(content) + _event_problems(content, catalog)
     problems += [
-        _problem(f"integrations[{index}]", name, f"one of {', '.join(sorted(known_integrations)) or 'none'}")
+        _problem(f"integrations[{index}]", name, f"one of {', '.join(sorted(catalog)) or 'none'}")
         for index, name in enumerate(content.integrations)
-        if name not in known_integrations
+        if name not in catalog
     ]
     return problems + _skill_problems(content)
 
@@ -70,18 +73,49 @@ def content_problems(content: AgentContent, known_integrations: Collection[str])
 def _trigger_problems(content: AgentContent) -> list[Json]:
     problems: list[Json] = []
     match content.trigger_type, content.schedule:
-        case TriggerType.EVENT_DRIVEN, _:
-            rule = "on_demand or scheduled: agents cannot start on events here"
-            problems.append(_problem("trigger_type", content.trigger_type.value, rule))
         case TriggerType.SCHEDULED, None:
             problems.append(_problem("schedule", None, "a scheduled agent has a schedule"))
-        case TriggerType.ON_DEMAND, str(schedule):
+        case TriggerType.ON_DEMAND | TriggerType.EVENT_DRIVEN, str(schedule):
             problems.append(_problem("schedule", schedule, "only a scheduled agent has a schedule"))
         case _:
             pass
     if content.schedule is not None:
         problems += _refused("schedule", content.schedule, check_cron)
     return problems + _refused("timezone", content.timezone, zone_of)
+
+
+def _event_problems(content: AgentContent, catalog: Mapping[str, Any]) -> list[Json]:
+    config = content.event_config
+    if (content.trigger_type is TriggerType.EVENT_DRIVEN) != (config is not None):
+        rule = "what starts it; an event-driven agent has this, and no other agent"
+        return [_problem("event_config", None if config is None else config.model_dump(mode="json"), rule)]
+    if config is None:
+        return []
+    telling = {
+        name: known for name, known in catalog.items() if isinstance(known, Integration) and known.events
+    }
+    integration = telling.get(config.integration)
+    if integration is None:
+        rule = f"one that tells of events: {', '.join(sorted(telling)) or 'none here does'}"
+        return [_problem("event_config.integration", config.integration, rule)]
+    kind = integration.event(config.event)
+    if kind is None:
+        rule = f"one of {', '.join(sorted(integration.events))}"
+        return [_problem("event_config.event", config.event, rule)]
+    problems: list[Json] = []
+    if integration.needs_connection and config.integration not in content.integrations:
+        rule = f"one of the agent's integrations: list {config.integration} there"
+        problems.append(_problem("event_config.integration", config.integration, rule))
+    match config.mode:
+        case EventMode.PUSH if not kind.push:
+            problems.append(_problem("event_config.mode", "push", "poll: these are not delivered"))
+        case EventMode.POLL if kind.poll is None:
+            problems.append(_problem("event_config.mode", "poll", "push: nobody can be asked for these"))
+        case _:
+            pass
+    if config.filter is not None:
+        problems += _refused("event_config.filter", config.filter, check_filter)
+    return problems
 
 
 def _skill_problems(content: AgentContent) -> list[Json]:

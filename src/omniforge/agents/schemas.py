@@ -1,175 +1,72 @@
-"""What an agent is made of, and the wire shapes of agents, tests, executions and the inbox."""
+"""The wire shapes of agents, tests, executions, fires and the inbox."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, Field, JsonValue, StringConstraints
 
+from omniforge.agents.content import (
+    AgentId,
+    AgentSettings,
+    AgentStatus,
+    CaseRule,
+    EventConfig,
+    ExecutionStatus,
+    FireKind,
+    FireStatus,
+    Given,
+    SkillReference,
+    StepKey,
+    Suite,
+    TestMode,
+    TriggerType,
+    Verdict,
+)
 from omniforge.agents.schedule import MisfirePolicy
 from omniforge.core.paging import Paging
 
 Json = dict[str, Any]
 
-SkillName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
-StepKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-AgentId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-IntegrationName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
+CaseName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 
 
-class AgentStatus(StrEnum):
-    DRAFT = "draft"
-    ACTIVE = "active"
-    PAUSED = "paused"
-    ARCHIVED = "archived"
-
-
-class TriggerType(StrEnum):
-    ON_DEMAND = "on_demand"
-    SCHEDULED = "scheduled"
-    EVENT_DRIVEN = "event_driven"
-
-
-class ErrorStrategy(StrEnum):
-    """What a step's failure means: end the run, go on without the step, or try again and then end it."""
-
-    STOP = "stop"
-    SKIP = "skip"
-    RETRY = "retry"
-
-
-class SkillSource(StrEnum):
-    CUSTOM = "custom"
-    PUBLIC = "public"
-
-
-class Verdict(StrEnum):
-    PASSED = "passed"
-    FAILED = "failed"
-    NO_EFFECT = "no_effect"
-
-
-class TestMode(StrEnum):
-    """dry: sample data, no network. preview: real reads, writes held back."""
-
-    __test__ = False  # not a test class, whatever its name says
-
-    DRY = "dry"
-    PREVIEW = "preview"
-
-
-class ExecutionStatus(StrEnum):
-    PENDING = "pending"
-    RUNNING = "running"
-    WAITING = "waiting"
-    COMPLETED = "completed"
-    PARTIAL = "partial"
-    NO_EFFECT = "no_effect"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-class _Given(BaseModel):
-    """What people send: unknown fields are mistakes."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class SkillReference(_Given):
-    """One use of a skill in an agent.
-
-    needs: None means the reference with the next lower order; `[]` starts at once.
-    inputs: values that may hold `${key.output.path}`, `${input.path}`, `${config.path}`; empty means the
-    merged outputs of what it needs, or the run's input.
-    """
-
-    name: SkillName
-    key: StepKey = ""
-    """Unique in the agent; empty means the skill's name."""
-    source: SkillSource = SkillSource.CUSTOM
-    version: Literal["latest"] = "latest"
-    order: int = Field(ge=1, le=10_000)
-    needs: list[str] | None = None
-    when: str | None = Field(default=None, min_length=1, max_length=1000)
-    inputs: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
-    config: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
-    error_strategy: ErrorStrategy = ErrorStrategy.STOP
-    max_retries: int = Field(default=3, ge=0, le=10)
-    """Only with the strategy `retry`."""
-    timeout_seconds: int = Field(default=300, ge=1, le=3600)
-
-    def model_post_init(self, _context: Any) -> None:
-        self.key = self.key or self.name
-
-
-class AgentSettings(_Given):
-    tool_grant: list[str] = Field(default_factory=list[str], max_length=100)
-    """Tools its skills may call beside the built-in ones; empty means those of its integrations."""
-    on_unlisted_effect: Literal["block"] = "block"
-    result_destination: Literal["inbox"] = "inbox"
-    allow_injection: Literal[False] = False
-
-
-class AgentContent(_Given):
-    """The part of an agent that is tested, versioned and run."""
-
-    trigger_type: TriggerType = TriggerType.ON_DEMAND
-    schedule: str | None = Field(default=None, max_length=200)
-    """Five cron fields."""
-    timezone: str = Field(default="UTC", max_length=64)
-    misfire_policy: MisfirePolicy = MisfirePolicy.ONCE
-    skills: list[SkillReference] = Field(min_length=1, max_length=50)
-    integrations: list[IntegrationName] = Field(default_factory=list[str], max_length=50)
-    settings: AgentSettings = Field(default_factory=AgentSettings)
-
-
-class AgentDraft(AgentContent):
-    """Everything one gives to make an agent."""
-
-    id: AgentId | None = None
-    name: str = Field(min_length=1, max_length=255)
-    description: str = Field(default="", max_length=1024)
-    connections: dict[IntegrationName, str] = Field(default_factory=dict[str, str])
-    """Integration → connection id; without an entry the owner's own connection is taken."""
-
-    def content(self) -> AgentContent:
-        return AgentContent.model_validate(self.model_dump(include=set(AgentContent.model_fields)))
-
-
-class Snapshot(BaseModel):
-    """Content with every skill pinned by the hash of its files: what a version, and a run, is made of."""
-
-    model_config = ConfigDict(frozen=True)
-
-    content: AgentContent
-    skill_hashes: dict[str, str]
-    """Step key → content hash."""
-
-    @property
-    def hash(self) -> str:
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
-# --- requests ----------------------------------------------------------------------------------------------
-
-
-class TestRequest(_Given):
+class TestRequest(Given):
     __test__ = False
 
     mode: TestMode = TestMode.DRY
+    suite: Suite = Suite.QUICK
     input_data: Json = Field(default_factory=dict[str, Any])
+    use_model: bool = False
+    confirm_effects: bool = False
+    """For a live test: what the last passed test of this content showed may really happen."""
 
 
-class ActivateRequest(_Given):
+class Bound(Given):
+    """Where an effect may go whose place the data decide."""
+
+    step: StepKey
+    tool: str = Field(min_length=1, max_length=200)
+    any_of: list[str] = Field(min_length=1, max_length=200)
+    """Ids or names of places there."""
+
+
+class CaseGiven(Given):
+    """A stored case. expected: the output itself, part of it, or a CEL text over `output` and `text`."""
+
+    input_data: Json = Field(default_factory=dict[str, Any])
+    rule: CaseRule = CaseRule.EQUALITY
+    expected: JsonValue = None
+
+
+class ActivateRequest(Given):
     test_id: str | None = Field(default=None, max_length=64)
     """Not needed to resume a paused agent that was not changed; neither is the manifest."""
     manifest_hash: str | None = Field(default=None, max_length=64)
     expected_version: int | None = None
+    bounds: list[Bound] = Field(default_factory=list[Bound], max_length=100)
+    """For effects whose place the test could not bound."""
 
 
 class AgentQuery(Paging):
@@ -196,11 +93,11 @@ class InboxQuery(Paging):
     unread: bool = False
 
 
-class PauseRequest(_Given):
+class PauseRequest(Given):
     reason: str = Field(default="", max_length=500)
 
 
-class RunRequest(_Given):
+class RunRequest(Given):
     input_data: Json = Field(default_factory=dict[str, Any])
 
 
@@ -222,6 +119,8 @@ class Agent(BaseModel):
     schedule: str | None
     timezone: str
     misfire_policy: MisfirePolicy
+    event_config: EventConfig | None
+    misfire_grace_seconds: int | None
     skills: list[SkillReference]
     integrations: list[str]
     settings: AgentSettings
@@ -287,6 +186,16 @@ class TestReport(BaseModel):
     manifest: list[Json]
     manifest_hash: str
     skill_results: list[Json]
+    suite: Suite = Suite.QUICK
+    input_data: Json = Field(default_factory=dict[str, Any])
+    faults: list[Json] = Field(default_factory=list[Json])
+    """One entry per outward call and fault: how the run ended, what people were told, what was done."""
+    fault_words: list[str] = Field(default_factory=list[str])
+    """The same in plain sentences: what happens if a service is down."""
+    cases: list[Json] = Field(default_factory=list[Json])
+    """Stored cases, each with how it was before and how it is now."""
+    baseline: Json = Field(default_factory=dict[str, Any])
+    """What the fault-free run on sample data gave; later tests are compared with it once it is accepted."""
     problems: list[Json]
     duration_ms: int
     created_at: datetime
@@ -299,6 +208,20 @@ class TestList(BaseModel):
     total: int
     limit: int
     offset: int
+
+
+class CaseView(BaseModel):
+    name: str
+    input_data: Json
+    rule: CaseRule
+    expected: Any
+    accepted: Json
+    """What was accepted: `{text, output, effects}`; empty for a case that states its expectation itself."""
+    created_at: datetime
+
+
+class CaseList(BaseModel):
+    cases: list[CaseView]
 
 
 class VersionView(BaseModel):
@@ -323,6 +246,51 @@ class ScheduleView(BaseModel):
     timezone: str
     words: str
     next: list[datetime]
+
+
+class FireView(BaseModel):
+    """One line of the ledger of fires."""
+
+    key: str
+    kind: FireKind
+    logical_time: datetime
+    """The time it is about: the schedule's time, the time of the event."""
+    fired_at: datetime
+    """When its run started, or when it was put down that it has none."""
+    lag_seconds: float
+    status: FireStatus
+    reason: str
+    count: int
+    """How many fires the line stands for, from its time on, where they were too many to list."""
+    execution_id: str | None
+    execution_status: ExecutionStatus | None
+
+
+class FireList(BaseModel):
+    fires: list[FireView]
+    next: list[datetime]
+    """When a schedule that is switched on fires next."""
+    total: int
+    limit: int
+    offset: int
+
+
+class ScheduledAgent(BaseModel):
+    id: str
+    name: str
+    status: AgentStatus
+    schedule: str
+    timezone: str
+    words: str
+    next_fire_at: datetime | None
+    last_fire: FireView | None
+
+
+class ScheduleList(BaseModel):
+    schedules: list[ScheduledAgent]
+    total: int
+    limit: int
+    offset: int
 
 
 class Started(BaseModel):

@@ -9,25 +9,22 @@ from typing import Any
 
 from omniforge.agents import finding, rules, schedule, store, views
 from omniforge.agents.activation import Activation, check_version
+from omniforge.agents.cases import Cases
+from omniforge.agents.content import AgentDraft, AgentStatus, Snapshot, Suite, TestMode
+from omniforge.agents.deliveries import Deliveries
 from omniforge.agents.executions import SUBJECT, Executions
+from omniforge.agents.fires import Fires
+from omniforge.agents.history import FireHistory
 from omniforge.agents.inbox import Inbox
 from omniforge.agents.launch import Launch, Occasion, Recipe
+from omniforge.agents.listening import Ears
 from omniforge.agents.outcomes import Outcomes
 from omniforge.agents.people import name_of
 from omniforge.agents.planner import plan_for_agent
 from omniforge.agents.rooms import Connections, Skills, StoredSkill
-from omniforge.agents.schemas import (
-    Agent,
-    AgentDraft,
-    AgentStatus,
-    ScheduleView,
-    Snapshot,
-    TestMode,
-    TestReport,
-    VersionView,
-)
+from omniforge.agents.schemas import Agent, Bound, ScheduleView, TestReport, VersionView
 from omniforge.agents.store import AgentRow
-from omniforge.agents.trials import Trials
+from omniforge.agents.trials import Trials, Wish
 from omniforge.core.actor import Actor
 from omniforge.core.clock import Clock
 from omniforge.core.config import Settings
@@ -70,10 +67,15 @@ class AgentService:
         self.inbox = Inbox(db, clock)
         self.launch = Launch(runs, skills, integrations, tenants)
         self.trials = Trials(db, self.launch, self.executions, clock)
-        self.activation = Activation(db, self.launch, runs.engine.events, self.inbox, clock)
+        self.ears = Ears(db, integrations, settings, clock)
+        self.activation = Activation(db, self.launch, runs.engine.events, self.inbox, clock, self.ears)
         outcomes = Outcomes(db, self.executions, self.trials, self.inbox, clock)
         self.on_run_finished = outcomes.on_run_finished
         self.on_run_waiting = outcomes.on_run_waiting
+        self.fires = Fires(db, tenants, self.activation, runs.engine.events, clock, self.start_run)
+        self.deliveries = Deliveries(self.fires, self.inbox, integrations, tenants.secrets, settings)
+        self.fire_history = FireHistory(db, clock)
+        self.cases = Cases(db, clock, self._row, self._editable)
 
     # --- make and change -----------------------------------------------------------------------------------
 
@@ -277,27 +279,20 @@ class AgentService:
         mode: TestMode = TestMode.DRY,
         input_data: Mapping[str, Any] | None = None,
         *,
+        suite: Suite = Suite.QUICK,
         resources: Sequence[Mapping[str, Any]] = (),
+        confirm_effects: bool = False,
     ) -> str:
         """Start a test of what the agent is to become; returns the test's id.
 
         resources: known from a connection (`{id, name, fields}`); sample data take their shape.
+        confirm_effects: a live test may have the effects that the last passed one showed.
         """
+        wish = Wish(mode, suite, input_data or {}, resources, confirm_effects)
         with self.launch.starts.under_way():
-            return await self._start_test(actor, agent_id, mode, input_data or {}, resources)
-
-    async def _start_test(
-        self,
-        actor: Actor,
-        agent_id: str,
-        mode: TestMode,
-        input_data: Mapping[str, Any],
-        resources: Sequence[Mapping[str, Any]],
-    ) -> str:
-        row = await self._editable(actor, agent_id)
-        tester = replace(actor, permissions=actor.permissions | {"agent:edit"})  # this row was checked above
-        test = await self.trials.start(tester, row, mode, input_data, resources)
-        return test.id
+            row = await self._editable(actor, agent_id)
+            tester = replace(actor, permissions=actor.permissions | {"agent:edit"})  # the row was checked
+            return (await self.trials.start(tester, row, wish)).id
 
     async def await_test(self, actor: Actor, test_id: str, timeout: float | None = None) -> TestReport:
         """The report of a test; `TestUnderWay` when it takes longer than `timeout` seconds."""
@@ -312,6 +307,7 @@ class AgentService:
         test_id: str | None = None,
         manifest_hash: str | None = None,
         expected_version: int | None = None,
+        bounds: Sequence[Bound] = (),
     ) -> Agent:
         """Switch on what was tested and approved; or resume a paused agent that was not changed."""
         row = await self._editable(actor, agent_id)
@@ -321,6 +317,7 @@ class AgentService:
             test_id=test_id,
             manifest_hash=manifest_hash,
             expected_version=expected_version,
+            bounds=bounds,
         )
         return await self.get(actor, agent_id)
 

@@ -10,7 +10,7 @@ from sqlalchemy import Index, Integer, String, Text, UniqueConstraint, func, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from omniforge.agents.schemas import AgentStatus, ExecutionStatus
+from omniforge.agents.content import AgentStatus, ExecutionStatus, TestMode, Verdict
 from omniforge.core.errors import NotFound
 from omniforge.db import Base
 from omniforge.db.base import TenantRow
@@ -81,6 +81,7 @@ class TestRow(TenantRow, Base):
     agent_id: Mapped[str] = mapped_column(String(64), index=True)
     run_id: Mapped[str | None] = mapped_column(String(64), index=True)
     mode: Mapped[str] = mapped_column(String(16))
+    suite: Mapped[str] = mapped_column(String(16), default="quick")
     content_hash: Mapped[str] = mapped_column(String(64))
     verdict: Mapped[str | None] = mapped_column(String(16))
     report: Mapped[dict[str, Any] | None]
@@ -234,6 +235,20 @@ async def list_tests(
     total = await session.scalar(select(func.count()).select_from(query.subquery())) or 0
     page = query.order_by(TestRow.created_at.desc(), TestRow.id).limit(limit).offset(offset)
     return list(await session.scalars(page)), total
+
+
+async def last_passed(
+    session: AsyncSession, tenant_id: str, agent_id: str, content_hash: str
+) -> TestRow | None:
+    """The newest passed test of this content that had no effects."""
+    query = select(TestRow).where(
+        TestRow.tenant_id == tenant_id,
+        TestRow.agent_id == agent_id,
+        TestRow.content_hash == content_hash,
+        TestRow.verdict == Verdict.PASSED.value,
+        TestRow.mode != TestMode.LIVE.value,
+    )
+    return await session.scalar(query.order_by(TestRow.created_at.desc(), TestRow.id.desc()).limit(1))
 
 
 # --- outcomes and inbox ------------------------------------------------------------------------------------

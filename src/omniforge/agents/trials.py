@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from omniforge.agents import store
+from omniforge.agents import cases, store
+from omniforge.agents.content import AgentStatus, ExecutionStatus, Suite, TestMode
 from omniforge.agents.executions import Executions
 from omniforge.agents.launch import Launch, Occasion
 from omniforge.agents.people import bookkeeper
+from omniforge.agents.probes import SUBJECT, UNFINISHED, Probes, Trial
 from omniforge.agents.reports import Tested, build_report
-from omniforge.agents.schemas import AgentStatus, ExecutionStatus, TestMode, TestReport
+from omniforge.agents.schemas import CaseView, TestReport
 from omniforge.agents.store import AgentRow, TestRow
 from omniforge.agents.views import content_of, next_version
 from omniforge.core.actor import Actor
 from omniforge.core.clock import Clock, new_id
-from omniforge.core.errors import Conflict, NotFound
+from omniforge.core.errors import Conflict, Invalid, NotFound
 from omniforge.core.paging import Paging
 from omniforge.db import Database
 from omniforge.integrations.errors import ConnectionMissing
 from omniforge.runs.service import Mode
+
+Json = dict[str, Any]
+
+TRIGGER = "test"
+"""Trigger type of every run of a test, so that none of them counts as use."""
 
 
 class TestUnderWay(Conflict):
@@ -30,55 +38,63 @@ class TestUnderWay(Conflict):
     code = "test_under_way"
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a test is to be. resources: known from a connection (`{id, name, fields}`), for sample data."""
+
+    mode: TestMode = TestMode.DRY
+    suite: Suite = Suite.QUICK
+    input_data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    resources: Sequence[Mapping[str, Any]] = ()
+    confirm_effects: bool = False
+
+
 class Trials:
     """Tests of one installation's agents."""
 
     def __init__(self, db: Database, launch: Launch, executions: Executions, clock: Clock) -> None:
         self.db, self.launch, self.executions, self.clock = db, launch, executions, clock
+        self.probes = Probes(executions, launch.integrations.catalog)
 
-    async def start(
-        self,
-        actor: Actor,
-        row: AgentRow,
-        mode: TestMode,
-        input_data: Mapping[str, Any],
-        resources: Sequence[Mapping[str, Any]],
-    ) -> TestRow:
+    async def start(self, actor: Actor, row: AgentRow, wish: Wish) -> TestRow:
         """Start a test of what the agent is to become.
 
         A preview needs the connections. A dry run uses none, and takes place at the moment the agent was
-        made: the same content always meets the same sample data.
+        made: the same content always meets the same sample data. A live test has the effects of the last
+        passed test of the same content, and no others.
         """
         if row.status == AgentStatus.ARCHIVED.value:
             raise Conflict("This agent was deleted.", code="archived", agent_id=row.id)
         content = content_of(row)
         snapshot = await self.launch.pin(actor, row.id, content)
-        connections: dict[str, str] = {}
-        if mode is TestMode.PREVIEW:
-            connections, missing = await self.launch.connections_for(actor, row, content)
-            if missing:
-                title = self.launch.title(missing[0])
-                raise ConnectionMissing(
-                    f"A preview reads your real {title}. Connect it, or test with sample data.",
-                    integrations=missing,
-                )
+        manifest: list[Json] = []
+        if wish.mode is TestMode.LIVE:
+            manifest = await self._confirmed(actor, row, snapshot.hash, wish)
+        connections = await self._connections(actor, row, wish.mode)
         now = self.clock.now()
         occasion = Occasion(
-            mode=Mode(mode.value),
-            input_data=input_data,
-            trigger_type="test",
-            logical_time=row.created_at if mode is TestMode.DRY else now,
-            resources=resources,
+            mode=Mode(wish.mode.value),
+            input_data=wish.input_data,
+            trigger_type=TRIGGER,
+            logical_time=row.created_at if wish.mode is TestMode.DRY else now,
+            resources=wish.resources,
         )
         run_id = await self.launch.start(
-            actor, row, snapshot, occasion, version=next_version(row), connections=connections
+            actor,
+            row,
+            snapshot,
+            occasion,
+            version=next_version(row),
+            connections=connections,
+            manifest=manifest,
         )
         test = TestRow(
             id=new_id("test"),
             tenant_id=actor.tenant_id,
             agent_id=row.id,
             run_id=run_id,
-            mode=mode.value,
+            mode=wish.mode.value,
+            suite=wish.suite.value,
             content_hash=snapshot.hash,
             verdict=None,
             report=None,
@@ -87,7 +103,42 @@ class Trials:
         )
         async with self.db.transaction() as session:
             session.add(test)
+        await self._advance(test)
         return test
+
+    async def _connections(self, actor: Actor, row: AgentRow, mode: TestMode) -> dict[str, str]:
+        if mode is TestMode.DRY:
+            return {}
+        connections, missing = await self.launch.connections_for(actor, row, content_of(row))
+        if missing:
+            title = self.launch.title(missing[0])
+            raise ConnectionMissing(
+                f"This test uses your real {title}. Connect it, or test with sample data.",
+                integrations=missing,
+            )
+        return connections
+
+    async def _confirmed(self, actor: Actor, row: AgentRow, content_hash: str, wish: Wish) -> list[Json]:
+        """The effects that a live test may have: those of the last passed test of this content."""
+        actor.require("agent:execute")
+        async with self.db.read() as session:
+            test = await store.last_passed(session, actor.tenant_id, row.id, content_hash)
+        if test is None:
+            raise Invalid(
+                "Before anything real happens it is tested with sample data, exactly as it is now.",
+                code="not_tested",
+                content_hash=content_hash,
+            )
+        manifest = TestReport.model_validate(test.report).manifest
+        if not wish.confirm_effects:
+            raise Invalid(
+                "A live test does this for real: "
+                + ("; ".join(str(entry["words"]) for entry in manifest) or "nothing outside")
+                + ". Say confirm_effects to go on.",
+                code="effects_not_confirmed",
+                manifest=manifest,
+            )
+        return manifest
 
     async def get(self, actor: Actor, test_id: str, agent_id: str | None = None) -> TestRow:
         async with self.db.read() as session:
@@ -98,13 +149,13 @@ class Trials:
 
     async def wait(self, actor: Actor, test_id: str, timeout: float | None) -> TestReport:
         """The report, once there is one; `TestUnderWay` when that takes longer than `timeout` seconds."""
-        row = await self.get(actor, test_id)
-        if row.report is None and row.run_id is not None:
-            try:
-                async with asyncio.timeout(timeout):
-                    await self.executions.runs.wait_for(actor, row.run_id)
-            except TimeoutError:
-                pass  # the report says below that the test is still under way
+        try:
+            async with asyncio.timeout(timeout):
+                while (under_way := await self._advance(await self.get(actor, test_id))) is not None:
+                    for run_id in under_way:
+                        await self.executions.runs.wait_for(bookkeeper(actor.tenant_id), run_id)
+        except TimeoutError:
+            pass  # the report says below that the test is still under way
         return await self.report(actor, test_id)
 
     async def report(self, actor: Actor, test_id: str, agent_id: str | None = None) -> TestReport:
@@ -126,32 +177,69 @@ class Trials:
         return [TestReport.model_validate(row.report) for row in rows], total
 
     async def settle(self, row: TestRow) -> TestReport | None:
-        """Build and keep the report of a test whose run is over or waits for a person; None before that.
+        """Build and keep the report of a test whose runs are over or wait for a person; None before that.
 
         A test does not wait for people: what it would have waited for is in its report, and it is ended.
         """
-        if row.report is not None:
-            return TestReport.model_validate(row.report)
-        keeper = bookkeeper(row.tenant_id)
-        reading = await self.executions.reading(keeper, str(row.run_id))
-        waits = reading.run["status"] == ExecutionStatus.WAITING.value
-        if not reading.is_over and not waits:
+        if row.report is None and await self._advance(row) is not None:
             return None
-        tested = Tested(row.id, row.content_hash, TestMode(row.mode), row.created_at)
-        effects = await self.executions.effects(row.tenant_id, reading, with_content=True)
-        report = build_report(tested, reading, effects)
+        async with self.db.read() as session:
+            kept = await store.get_test(session, row.tenant_id, row.id)
+        return TestReport.model_validate(kept.report)
+
+    async def _advance(self, row: TestRow) -> list[str] | None:
+        """Start what can be started by now; the runs that are under way. None once the report is kept.
+
+        However often and by whomever this is called, every run is started once.
+        """
+        async with self.db.read() as session:
+            if (await store.get_test(session, row.tenant_id, row.id)).report is not None:
+                return None
+            agent = await store.get_agent(session, row.tenant_id, row.agent_id)
+            stored = [
+                cases.view(case) for case in await cases.list_cases(session, row.tenant_id, row.agent_id)
+            ]
+        main = await self.executions.runs.get_run(bookkeeper(row.tenant_id), str(row.run_id))
+        trial = await self.probes.look(row, main, agent.created_at)
+        started = await self.probes.start_missing(trial, stored)
+        under_way = [view.run.id for view in trial.runs.values() if view.run.status in UNFINISHED]
+        if main.run.status in UNFINISHED:
+            under_way.insert(0, main.run.id)
+        if started or under_way:
+            return under_way + started
+        await self._keep(row, trial, stored)
+        return None
+
+    async def _keep(self, row: TestRow, trial: Trial, stored: Sequence[CaseView]) -> None:
+        tested = Tested(row.id, row.content_hash, TestMode(row.mode), row.created_at, Suite(row.suite))
+        seen = await self.probes.seen(row.tenant_id, trial.main)
+        report = build_report(tested, seen, await self.probes.beside(trial, stored))
         async with self.db.transaction() as session:
             kept = await store.get_test(session, row.tenant_id, row.id)
-            if kept.report is not None:
-                return TestReport.model_validate(kept.report)
-            kept.report, kept.verdict = report.model_dump(mode="json"), report.verdict.value
-        if waits:
-            await self.executions.runs.cancel_run(keeper, str(row.run_id))
-        return report
+            if kept.report is None:
+                kept.report, kept.verdict = report.model_dump(mode="json"), report.verdict.value
+        waiting = [view.run for view in trial.runs.values() if view.run.status == "waiting"]
+        for run_id in [run.id for run in waiting]:
+            await self.executions.runs.cancel_run(bookkeeper(row.tenant_id), run_id)
+        if trial.main.run["status"] == ExecutionStatus.WAITING.value:
+            await self.executions.runs.cancel_run(bookkeeper(row.tenant_id), str(row.run_id))
 
     async def settle_run(self, tenant_id: str, run_id: str) -> None:
-        """Keep the report of the test that this run was, if it was one."""
+        """Go on with the test that this run was, or belongs to, if it was one."""
         async with self.db.read() as session:
             row = await store.test_of_run(session, tenant_id, run_id)
         if row is not None:
+            await self.settle(row)
+
+    async def settle_probe(self, tenant_id: str, run_id: str) -> None:
+        """Go on with the test that this run beside it belongs to, once it is the last one under way."""
+        keeper = bookkeeper(tenant_id)
+        view = await self.executions.runs.get_run(keeper, run_id)
+        subject = view.run.subject
+        if not subject.startswith(SUBJECT):
+            return
+        _, left = await self.executions.runs.list_runs(keeper, subject=subject, status=UNFINISHED, limit=1)
+        if not left:
+            async with self.db.read() as session:
+                row = await store.get_test(session, tenant_id, subject.removeprefix(SUBJECT))
             await self.settle(row)

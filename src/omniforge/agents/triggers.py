@@ -9,9 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from omniforge.agents import due as queries
+from omniforge.agents import ledger
+from omniforge.agents.content import FireStatus
 from omniforge.agents.due import DueAgent
-from omniforge.agents.fires import SCHEDULER, Fires, fire_key
-from omniforge.agents.schedule import DueFires
+from omniforge.agents.due_starts import Decision, DueStarts, refused
+from omniforge.agents.fires import SCHEDULER, UNATTENDED, UNATTENDED_NOTICE, fire_key
+from omniforge.agents.ledger import Place
+from omniforge.agents.schedule import next_fire
 from omniforge.agents.service import AgentService
 from omniforge.core.clock import Clock, rfc3339
 from omniforge.engine.events import Event
@@ -22,6 +26,8 @@ log = logging.getLogger(__name__)
 
 BATCH = 5_000
 """Agents claimed at once; more would keep whoever wants to pause one of them waiting too long."""
+ENTERED_TOGETHER = 200
+"""Agents whose ledgers are written together; more would keep others waiting after a long standstill."""
 LONGEST_SLEEP = timedelta(seconds=30)
 """The machine's clock may jump, or the machine sleep: look at the time at least this often."""
 RETRY_DELAY = timedelta(seconds=10)
@@ -39,14 +45,18 @@ class Scheduler:
 
     def __init__(self, agents: AgentService, clock: Clock, batch: int = BATCH) -> None:
         self.agents, self.clock, self.batch = agents, clock, batch
-        self._fires = Fires(agents.db, agents.launch)
+        self._starts = DueStarts(agents.db, agents.launch)
         self._looked = clock.now()
 
     async def run(self) -> None:
         """Work until cancelled."""
+        follows_rules = False
         while True:
             rung = self.agents.activation.bell.next_ring()
             try:
+                if not follows_rules:
+                    await self.follow_rules()
+                    follows_rules = True
                 wake_at = await self._turn()
             except Exception:
                 # The path ends here: schedules must go on when the database was busy for a moment.
@@ -54,16 +64,38 @@ class Scheduler:
                 wake_at = self.clock.now() + RETRY_DELAY
             await self._sleep(wake_at, rung)
 
+    async def follow_rules(self) -> int:
+        """Move next fires to where the time zones' rules have them now; returns how many that were.
+
+        A country may have changed its rules since they were set. What is due already stays due.
+        """
+        now = self.clock.now()
+        async with self.agents.db.read() as session:
+            coming = await queries.still_to_come(session, now)
+        moves = [
+            (agent, at)
+            for agent in coming
+            if (at := next_fire(agent.schedule, agent.timezone, now)) != agent.next_fire_at
+        ]
+        if moves:
+            log.warning("%d schedules fire at other times now: the rules of their zones changed", len(moves))
+            async with self.agents.db.transaction() as session:
+                await queries.move_fires(session, moves)
+        return len(moves)
+
     async def _turn(self) -> datetime | None:
         """Fire what is due; returns when to look again."""
         failed = await self.fire_due()
+        waiting = await self.agents.fires.start_all_waiting()
         async with self.agents.db.read() as session:
             earliest = await queries.earliest_fire(session)
-            if earliest is None or earliest > self._looked:
-                return earliest
-            later = await queries.earliest_fire(session, after=self._looked)
-        again = self.clock.now() + (RETRY_DELAY if failed else BUSY_DELAY)
-        return again if later is None else min(again, later)
+            is_behind = earliest is not None and earliest <= self._looked
+            later = await queries.earliest_fire(session, after=self._looked) if is_behind else earliest
+        times = [] if later is None else [later]
+        if is_behind or waiting:
+            delay = BUSY_DELAY if is_behind and not failed else RETRY_DELAY
+            times.append(self.clock.now() + delay)
+        return min(times, default=None)
 
     async def _sleep(self, until: datetime | None, rung: asyncio.Event) -> None:
         waits: list[asyncio.Future[Any]] = [
@@ -91,7 +123,7 @@ class Scheduler:
         full: set[str] = set()
         while True:
             self._looked = self.clock.now()
-            batch = await self._fires.start_due(self._looked, self.batch, but_not=failed, but_not_of=full)
+            batch = await self._starts.start_due(self._looked, self.batch, but_not=failed, but_not_of=full)
             await self._move_on(batch.fired)
             for agent in batch.unattended:
                 if not await self._pause_unattended(agent):
@@ -103,35 +135,49 @@ class Scheduler:
 
     async def _pause_unattended(self, agent: DueAgent) -> bool:
         try:
-            await self.agents.activation.pause_unattended(
-                agent,
-                "The person who switched it on may no longer run agents.",
-                "The person who switched this agent on may no longer run agents here, so it does not run by "
-                "itself any more. Nothing was sent. Somebody who may run agents can switch it on again.",
-            )
+            async with self.agents.db.transaction() as session:
+                await ledger.enter(session, self.clock.now(), [refused(agent, UNATTENDED)])
+            await self.agents.activation.pause_unattended(agent, UNATTENDED, UNATTENDED_NOTICE)
         except Exception:
             # The path ends here: a fault of one agent must not reach the others.
             log.exception("agent %s of tenant %s could not be paused", agent.id, agent.tenant_id)
             return False
         return True
 
-    async def _move_on(self, fired: Sequence[tuple[DueAgent, DueFires]]) -> None:
-        """Write when they are due next, all in one transaction, with an event for what is dropped."""
-        if not fired:
-            return
+    async def _move_on(self, fired: Sequence[Decision]) -> None:
+        """Write when they are due next, with what became of the fires that have no run, and look again at
+        those that wait: what they wait for may have ended meanwhile.
+        """
+        step = ENTERED_TOGETHER if any(decision.entries for decision in fired) else len(fired)
+        waiting: list[Place] = []
+        for first in range(0, len(fired), step or 1):
+            waiting += await self._move_part(fired[first : first + step])
+        for place in waiting:
+            await self.agents.fires.start_waiting(*place)
+
+    async def _move_part(self, fired: Sequence[Decision]) -> list[Place]:
+        """One transaction; returns the agents that have something more that waits."""
+        telling = [decision for decision in fired if decision.entries]
         async with self.agents.db.transaction() as session:
-            await queries.move_fires(session, [(agent, due.next) for agent, due in fired if due.dropped == 0])
+            still = await queries.still_due(session, [d.agent for d in telling]) if telling else set[Place]()
+            await queries.move_fires(session, [(decision.agent, decision.due.next) for decision in fired])
+            entries = [entry for d in telling if d.agent.place in still for entry in d.entries]
+            await ledger.enter(session, self.clock.now(), entries)
             told: dict[str, list[Event]] = {}
-            for agent, due in fired:
-                if due.dropped != 0 and await queries.move_fire(session, agent, agent.next_fire_at, due.next):
-                    told.setdefault(agent.tenant_id, []).append(self._dropped(agent, due.dropped))
+            for decision in telling:
+                if decision.due.missed and decision.agent.place in still:
+                    told.setdefault(decision.agent.tenant_id, []).append(self._dropped(decision))
             for tenant_id, events in told.items():
                 await self.agents.runs.engine.events.append(session, tenant_id, *events)
+        waits = {(e.tenant_id, e.agent_id) for e in entries if e.status is FireStatus.WAITING}
+        return sorted(waits)
 
-    def _dropped(self, agent: DueAgent, count: int | None) -> Event:
+    def _dropped(self, decision: Decision) -> Event:
+        agent, due = decision.agent, decision.due
         payload = {
-            "reason": f"late by more than a minute, misfire policy {agent.misfire_policy}",
-            "dropped": count,
-            "since": rfc3339(agent.next_fire_at),
+            "reason": due.missed[-1].reason,
+            "policy": agent.misfire_policy,
+            "dropped": due.dropped,
+            "since": rfc3339(due.missed[0].at),
         }
         return Event("fire.dropped", f"agent:{agent.id}", self.clock.now(), SCHEDULER, payload)

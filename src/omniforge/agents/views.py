@@ -6,7 +6,8 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from omniforge.agents.schemas import Agent, AgentContent, AgentDraft, AgentStatus, UsageStats, VersionView
+from omniforge.agents.content import AgentContent, AgentDraft, AgentStatus
+from omniforge.agents.schemas import Agent, UsageStats, VersionView
 from omniforge.agents.store import AgentRow, VersionRow
 
 Json = dict[str, Any]
@@ -53,6 +54,8 @@ def agent_view(row: AgentRow, version: VersionRow | None, problems: list[Json] |
         schedule=content.schedule,
         timezone=content.timezone,
         misfire_policy=content.misfire_policy,
+        event_config=content.event_config,
+        misfire_grace_seconds=content.misfire_grace_seconds,
         skills=content.skills,
         integrations=content.integrations,
         settings=content.settings,

@@ -14,6 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
 from omniforge.agents import endpoints as agents
+from omniforge.agents import hook_endpoints as hooks
+from omniforge.agents import ledger_endpoints as ledger
 from omniforge.api import metrics, operation, start_page
 from omniforge.bootstrap import Installation
 from omniforge.builder import endpoints as builder
@@ -38,6 +40,9 @@ ROUTERS = (
     integrations.pages,
     runs.router,
     agents.router,
+    ledger.router,
+    hooks.router,
+    hooks.deliveries,
     builder.router,
 )
 HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin")]
@@ -176,8 +181,11 @@ class TooSlow(OmniForgeError):
 def check_text(scope: Scope, body: bytes) -> None:
     """`Invalid` for an address or a JSON body that could be read but not kept, wherever it would go.
 
-    What is no JSON at all is left to whoever wants to read it.
+    What is no JSON at all is left to whoever wants to read it, and so is what services deliver: its signature
+    comes first.
     """
+    if scope["path"].startswith("/webhooks/"):
+        return
     if b"%00" in scope["query_string"] or "\0" in scope["path"]:
         raise Invalid("The address holds a NUL character.", path=scope["path"][:200])
     if not any(name == b"content-type" and b"json" in value.lower() for name, value in scope["headers"]):

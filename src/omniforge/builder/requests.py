@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from omniforge.agents.content import AgentStatus, TestMode, Verdict
 from omniforge.agents.planner import INBOX
-from omniforge.agents.schemas import AgentStatus, TestMode, TestReport, Verdict
+from omniforge.agents.schemas import TestReport
 from omniforge.agents.service import AgentService
 from omniforge.builder import exchange
 from omniforge.builder.exchange import Outcome, Request

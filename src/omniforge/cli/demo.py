@@ -107,7 +107,7 @@ async def _set_up(stack: AsyncExitStack, folder: Path, console: Console) -> Stag
     }
     (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     console.print(f"A local stand-in for Notion at {stage.notion} (sample data), OmniForge at {stage.server}")
-    notion = ["dev", "notion", "--port", str(notion_port)]
+    notion = ["dev", "services", "--only", "notion", "--port", str(notion_port), "--server", stage.server]
     await stack.enter_async_context(
         program(folder, notion, "notion.log", f"{stage.notion}/_control/requests")
     )

@@ -108,6 +108,40 @@ def move_database(
     run(move(settings_with(), to, console))
 
 
+@app.command("test")
+def try_agent(
+    agent_id: Annotated[str, typer.Argument(metavar="AGENT", help="Its id or name.")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Sample data, no network (default).")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Real reads, nothing is changed.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Real effects; needs --yes.")] = False,
+    suite: Annotated[str, typer.Option(help="quick, full or regression.")] = "quick",
+    faults: Annotated[bool, typer.Option("--faults", help="The same as --suite full.")] = False,
+    input_json: Annotated[str, typer.Option("--input", help="JSON object given to the agent.")] = "{}",
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Allow exactly the effects the last test showed.")
+    ] = False,
+    port: Port = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try an agent: what it would do, and what happens if something fails."""
+    from omniforge.cli.test import mode_of, test_agent  # noqa: PLC0415
+
+    mode = mode_of(dry_run=dry_run, preview=preview, live=live)
+    asked = "full" if faults else suite
+    work = test_agent(
+        settings_with(port),
+        console,
+        agent_id,
+        mode=mode,
+        suite=asked,
+        input_json=input_json,
+        confirm=yes,
+        as_json=as_json,
+    )
+    raise typer.Exit(run(work))
+
+
 @app.command()
 def doctor() -> None:
     """Check this computer and say what to do."""
@@ -117,16 +151,16 @@ def doctor() -> None:
 
 
 @dev.command()
-def notion(port: Annotated[int, typer.Option(help="Port to listen on.")] = 8765) -> None:
-    """A local Notion with sample data, to build and try agents without an account."""
-    from omniforge.integrations.catalog.notion import standin  # noqa: PLC0415
+def services(
+    port: Annotated[int, typer.Option(help="First port; the others follow.")] = 8765,
+    only: Annotated[str, typer.Option(help="Some of them, by commas.")] = "",
+    server: Annotated[str, typer.Option(help="Address of the installation.")] = "http://127.0.0.1:8700",
+    as_json: AsJson = False,
+) -> None:
+    """Local servers in place of the services outside, to build and try agents without an account."""
+    from omniforge.cli.dev_services import serve  # noqa: PLC0415
 
-    console.print(f"A local stand-in for Notion at http://127.0.0.1:{port}. To use it, start OmniForge with:")
-    console.print(f"  OMNIFORGE_NOTION_BASE_URL=http://127.0.0.1:{port}", highlight=False)
-    console.print(f"  NOTION_CLIENT_ID={standin.CLIENT_ID}", highlight=False)
-    console.print(f"  NOTION_CLIENT_SECRET={standin.CLIENT_SECRET}", highlight=False)
-    console.print("  NOTION_REDIRECT_URI=http://127.0.0.1:8700/oauth/callback/notion", highlight=False)
-    standin.run("127.0.0.1", port)
+    run(serve(port, only, server, console, as_json=as_json))
 
 
 @dev.command()
@@ -152,9 +186,10 @@ def simulate(
 
 
 def _add_rooms() -> None:
-    from omniforge.cli import skill, verbs  # noqa: PLC0415
+    from omniforge.cli import schedule, skill, verbs  # noqa: PLC0415
 
     app.add_typer(verbs.app, name="runs", help="Runs: look at them, stop them, answer them, do them again.")
+    app.add_typer(schedule.app, name="schedule", help="Schedules: what runs by itself, and when.")
     app.add_typer(skill.app, name="skill", help="Skills: folders with a SKILL.md.")
 
 

@@ -114,7 +114,9 @@ async def list_connections(
 async def add_key_connection(
     body: KeyConnectionRequest, actor: CurrentActor, service: Integrations
 ) -> Connection:
-    return await service.add_key_connection(actor, body.integration, body.key.get_secret_value())
+    given = body.key.get_secret_value() if body.key else ""
+    fields = {name: value.get_secret_value() for name, value in (body.fields or {}).items()}
+    return await service.add_key_connection(actor, body.integration, fields or given)
 
 
 @router.get("/connections/{connection_id}")

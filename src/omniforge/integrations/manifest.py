@@ -10,15 +10,15 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, Protocol, cast
+from typing import Annotated, Any, Literal, Protocol, Self, cast
 
-import httpx
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from omniforge.core.errors import Invalid, NotFound
 from omniforge.core.shapes import checked
-from omniforge.integrations.rest import Answer, RestClient, Said
+from omniforge.integrations.clients import OpenClient, OpenSample
+from omniforge.integrations.rest import Answer, Said
 
 CATALOG = Path(__file__).parent / "catalog"
 
@@ -36,8 +36,9 @@ class Access(StrEnum):
 class SignInKind(StrEnum):
     OAUTH = "oauth"
     KEY = "key"
+    """One key, or the named `fields` (a server, a user name, a password …), typed in by a person."""
     NONE = "none"
-    """There is nothing to sign in to."""
+    """There is nothing to sign in to: always connected, by a connection whose id is the integration's."""
 
 
 class ClientAuth(StrEnum):
@@ -46,6 +47,15 @@ class ClientAuth(StrEnum):
     BASIC_JSON = "basic_json"
     BASIC_FORM = "basic_form"
     BODY_FORM = "body_form"
+
+
+class Revoke(StrEnum):
+    """How the revoke address wants to be told which token ends."""
+
+    TOKEN = "token"  # noqa: S105 - a name
+    """POST in the style of the token address, with `token`."""
+    DELETE = "delete"
+    """DELETE with HTTP Basic and JSON `{"access_token": …}`; `{client_id}` in the address is filled in."""
 
 
 class Refresh(StrEnum):
@@ -65,6 +75,19 @@ class Scope(_Data):
     reason: str
 
 
+class SignInField(_Data):
+    """One thing a person types in to connect."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{1,31}$")
+    title: str
+    secret: bool = False
+    """Whether it is hidden while it is typed. All of them are stored sealed and never shown again."""
+    required: bool = True
+    default: str = ""
+    pattern: str = r"[^\x00-\x1f\x7f]{1,500}"
+    """What a value has to look like."""
+
+
 class SignInData(_Data):
     """How a person gives us access. Addresses are the service's official ones."""
 
@@ -73,6 +96,8 @@ class SignInData(_Data):
     authorize_parameters: dict[str, str] = Field(default_factory=dict[str, str])
     token_url: str = ""
     revoke_url: str | None = None
+    """May name the `{client_id}`."""
+    revoke_style: Revoke = Revoke.TOKEN
     pkce: bool = False
     scopes: tuple[Scope, ...] = ()
     scope_separator: str = " "
@@ -80,8 +105,22 @@ class SignInData(_Data):
     refresh: Refresh = Refresh.NONE
     accepts_keys: bool = False
     """Whether a pasted access key works as well."""
-    asks: tuple[str, ...] = Field(min_length=1)
+    bare_keys: str = ""
+    """What access keys begin with, where the service wants them without `Bearer`."""
+    fields: tuple[SignInField, ...] = ()
+    """Of the kind `key`, when it takes more than one key."""
+    asks: tuple[str, ...] = ()
     """What the sign-in screen will ask and why, one plain sentence each."""
+
+    @model_validator(mode="after")
+    def check_asks(self) -> Self:
+        if not self.asks and self.kind is not SignInKind.NONE:
+            raise ValueError("asks: say what the sign-in will ask and why")
+        return self
+
+    @property
+    def takes_keys(self) -> bool:
+        return self.accepts_keys or self.kind is SignInKind.KEY
 
 
 class ResourceKind(_Data):
@@ -151,10 +190,16 @@ class Manifest(_Data):
     headers: dict[str, str] = Field(default_factory=dict[str, str])
     rate_per_second: float = Field(gt=0)
     sign_in: SignInData
-    identity_tool: str
-    """Tool answering `{user: {id, name}, workspace: {id, name}}`."""
+    identity_tool: str = ""
+    """Tool answering `{user: {id, name}, workspace: {id, name}}`; none where nobody signs in."""
     resources: tuple[ResourceKind, ...] = ()
     webhook: WebhookData | None = None
+
+    @model_validator(mode="after")
+    def check_identity(self) -> Self:
+        if not self.identity_tool and self.sign_in.kind is not SignInKind.NONE:
+            raise ValueError("identity_tool: say which tool tells whose access it is")
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +223,7 @@ class Occurrence:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventKind:
     """One kind of happening that can start an agent. `poll` gets the client, the resource and a time, and
-    answers everything that happened at that time or after.
+    answers everything that happened at that time or after. The name `*` stands for any name there is.
     """
 
     name: str
@@ -186,7 +231,11 @@ class EventKind:
     """Plain words: "a new row in a database"."""
     resource_kind: str | None = None
     push: bool = False
-    poll: Callable[[RestClient, str | None, datetime], Awaitable[list[Occurrence]]] | None = None
+    poll: Callable[[Any, str | None, datetime], Awaitable[list[Occurrence]]] | None = None
+    read_tool: str | None = None
+    """Where a delivery names only ids: the reading tool whose answer becomes `item`."""
+    read_argument: str = "id"
+    """The argument of `read_tool` that takes the occurrence's id."""
 
 
 ReadDelivery = Callable[[Mapping[str, str], Json], list[Occurrence]]
@@ -218,14 +267,16 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrationTool:
-    """One thing that can be done at a service. `run` gets the arguments as the checked model."""
+    """One thing that can be done at a service. `run` gets the integration's client (a `RestClient`, or what
+    its `open_client` opens) and the arguments as the checked model.
+    """
 
     name: str
     description: str
     arguments: type[BaseModel]
     access: Access
     summary: Callable[[Arguments], str]
-    run: Callable[[RestClient, Any], Awaitable[Json]]
+    run: Callable[[Any, Any], Awaitable[Json]]
     destination: Callable[[Arguments], Destination | None] = lambda _: None
     lookup: Callable[[Arguments], Lookup | None] = lambda _: None
     """Of a write: how to see whether it has happened, when its answer was lost."""
@@ -239,21 +290,20 @@ class IntegrationTool:
         """The arguments as a model; Invalid names every mistake."""
         return checked(self.arguments, args, self.name)
 
-    async def call(self, client: RestClient, args: Arguments) -> Json:
+    async def call(self, client: Any, args: Arguments) -> Json:
         """Check the arguments and do it. The result is plain data from outside: never trusted text."""
         return await self.run(client, self.check(args))
 
 
 class SampleSource(Protocol):
-    """Makes a transport that answers like the service, from `fixtures/` and without a network.
+    """Makes sample data from `fixtures/`: a transport (`httpx.AsyncBaseTransport`) that answers like the
+    service and reaches no network; where the tools offer `open_sample`, whatever that opens.
 
     `resources` are resources known from a connection (`{id, name, fields}`); their sample rows take that
     shape. `empty` leaves every container without items. `now` is the moment sample times are relative to.
     """
 
-    def __call__(
-        self, now: datetime, *, resources: Sequence[Arguments] = (), empty: bool = False
-    ) -> httpx.AsyncBaseTransport: ...
+    def __call__(self, now: datetime, *, resources: Sequence[Arguments] = (), empty: bool = False) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +317,16 @@ class Integration:
     events: Mapping[str, EventKind] = field(default_factory=dict[str, EventKind])
     read_delivery: ReadDelivery = lambda _, __: []
     read_trouble: Callable[[Answer], Said | None] = lambda _: None
+    open_client: OpenClient | None = None
+    open_sample: OpenSample | None = None
+
+    @property
+    def needs_connection(self) -> bool:
+        return self.manifest.sign_in.kind is not SignInKind.NONE
+
+    def event(self, name: str) -> EventKind | None:
+        """The kind of that name, or the one that stands for any."""
+        return self.events.get(name) or self.events.get("*")
 
     @property
     def id(self) -> str:
@@ -304,16 +364,18 @@ def read_manifest(path: Path) -> Manifest:
 def load_integration(folder: Path) -> Integration:
     """Load a folder of the catalogue.
 
-    Its `tools.py` offers `TOOLS` and `samples`, and `read_trouble` where the status code alone does not tell
-    what went wrong; its `events.py`, if there is one, `EVENTS` and `read_delivery`.
+    Its `tools.py` offers `TOOLS` and `samples`; `read_trouble` where the status code alone does not tell what
+    went wrong; `open_client` (and `open_sample`) where its tools need another client than REST at one
+    address. Its `events.py`, if there is one, offers `EVENTS` and `read_delivery`.
     """
     manifest = read_manifest(folder / "provider.yaml")
     package = f"omniforge.integrations.catalog.{folder.name}"
     module = importlib.import_module(f"{package}.tools")
     tools = cast("tuple[IntegrationTool, ...]", module.TOOLS)
     parts: dict[str, Any] = {}
-    if hasattr(module, "read_trouble"):
-        parts["read_trouble"] = module.read_trouble
+    for offered in ("read_trouble", "open_client", "open_sample"):
+        if hasattr(module, offered):
+            parts[offered] = getattr(module, offered)
     if (folder / "events.py").exists():
         happenings = importlib.import_module(f"{package}.events")
         kinds = cast("tuple[EventKind, ...]", happenings.EVENTS)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -14,11 +15,20 @@ from pydantic import SecretStr
 
 from omniforge.core.config import Settings
 from omniforge.integrations.errors import GrantRefused, IntegrationNotConfigured, ServiceDown
-from omniforge.integrations.manifest import ClientAuth, Json, Manifest
+from omniforge.integrations.manifest import ClientAuth, Json, Manifest, Revoke
 from omniforge.integrations.rest import parse_object, read_capped, what_it_said
 
 LARGEST_TOKEN_ANSWER = 256 * 1024
 TIMEOUT_SECONDS = 20.0
+CLIENT_UNKNOWN = frozenset(
+    {"invalid_client", "invalid_client_id", "bad_client_secret", "incorrect_client_credentials"}
+)
+"""What services call a client id or secret that is wrong, besides the standard word."""
+FOR_NOW = frozenset(
+    {"temporarily_unavailable", "server_error", "internal_error", "fatal_error", "service_unavailable"}
+    | {"ratelimited", "request_timeout"}
+)
+"""Errors that say nothing about the credential: it may be good the next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +128,29 @@ async def renew(http: httpx.AsyncClient, manifest: Manifest, client: Client, ref
 
 
 async def revoke(http: httpx.AsyncClient, manifest: Manifest, client: Client, token: str) -> None:
-    if manifest.sign_in.revoke_url:
-        await _post(http, manifest, client, manifest.sign_in.revoke_url, {"token": token})
+    """End a token there; no such token any more is fine."""
+    address = manifest.sign_in.revoke_url
+    if address and manifest.sign_in.revoke_style is Revoke.DELETE:
+        await _delete_token(http, manifest, client, address, token)
+    elif address:
+        await _post(http, manifest, client, address, {"token": token})
+
+
+async def _delete_token(
+    http: httpx.AsyncClient, manifest: Manifest, client: Client, address: str, token: str
+) -> None:
+    place = at(address.replace("{client_id}", quote(client.client_id, safe="")), client.base_url)
+    pair = (client.client_id, client.client_secret.get_secret_value())
+    headers, body = {**manifest.headers}, {"access_token": token}
+    try:
+        async with http.stream(
+            "DELETE", place, json=body, auth=pair, headers=headers, timeout=TIMEOUT_SECONDS
+        ) as response:
+            answer = await read_capped(response, manifest.title, LARGEST_TOKEN_ANSWER)
+    except httpx.HTTPError as error:
+        raise _down(manifest) from error
+    if answer.status >= 300 and answer.status != 404:
+        raise _refusal(manifest, answer.status, answer.body)
 
 
 async def _post(
@@ -145,17 +176,20 @@ async def _post(
         raise _down(manifest) from error
     if answer.status >= 300:
         raise _refusal(manifest, answer.status, answer.body)
-    return parse_object(answer.body, manifest.title)
+    said = parse_object(answer.body, manifest.title)
+    if said.get("error") or said.get("ok") is False:  # some services refuse with a good status
+        raise _refusal(manifest, 400, answer.body)
+    return said
 
 
 def _refusal(
     manifest: Manifest, status: int, body: bytes
 ) -> GrantRefused | IntegrationNotConfigured | ServiceDown:
     """A code or token that is no good, a client that is not known there, or a service that is down."""
-    if status == 429 or status >= 500 or status < 400:
+    said, why = what_it_said(body), _error_of(body)
+    if status == 429 or status >= 500 or status < 400 or why in FOR_NOW:
         return _down(manifest)
-    said = what_it_said(body)
-    if status == 401 or b"invalid_client" in body[:4096]:
+    if status == 401 or why in CLIENT_UNKNOWN:
         return IntegrationNotConfigured(
             f"{manifest.title} does not know this installation: its client id or secret is wrong. "
             "Your administrator can correct it.",
@@ -163,6 +197,14 @@ def _refusal(
             said=said,
         )
     return GrantRefused(f"{manifest.title} did not accept the sign-in.", said=said)
+
+
+def _error_of(body: bytes) -> str:
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    return str(cast("Json", parsed).get("error", "")) if isinstance(parsed, dict) else ""
 
 
 def _down(manifest: Manifest) -> ServiceDown:

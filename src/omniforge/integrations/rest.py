@@ -92,7 +92,7 @@ class Answer:
 
 
 class RestClient:
-    """Requests to one service on behalf of one connection.
+    """Requests to one service on behalf of one connection; without a `token` as nobody.
 
     JSON objects in and out. A request marked `changes` is never repeated when its outcome is unknown;
     a 429 or 529 was not carried out, so those wait and go on for every request.
@@ -104,12 +104,13 @@ class RestClient:
         *,
         title: str,
         base_url: str,
-        token: TokenSource,
+        token: TokenSource | None = None,
         clock: Clock,
         headers: Mapping[str, str] | None = None,
         pace: AbstractAsyncContextManager[Any] | None = None,
         patience: Patience | None = None,
         read_trouble: Callable[[Answer], Said | None] = lambda _: None,
+        bare_keys: str = "",
     ) -> None:
         self.title = title
         self._http = http
@@ -120,6 +121,7 @@ class RestClient:
         self._pace = pace or nullcontext()
         self._patience = patience or Patience()
         self._read_trouble = read_trouble
+        self._bare_keys = bare_keys
 
     async def get(self, path: str, params: Sequence[tuple[str, str]] = ()) -> Json:
         return await self.request("GET", path, params=params)
@@ -154,19 +156,22 @@ class RestClient:
         path: str,
         *,
         params: Sequence[tuple[str, str]] = (),
-        body: Json | None = None,
+        body: Json | list[Any] | None = None,
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         changes: bool = False,
+        follow: bool = False,
     ) -> Answer:
         """Do one request to its end: waits, repeats and one renewal included. `path` may be a whole address
-        of the same service, as a link to a next page is.
+        of the same service, as a link to a next page is. `follow` redirects only where no credential is sent.
         """
         content, kind = self._content(body, form)
         sent = {"Accept": "application/json", **kind, **self._headers, **(headers or {})}
-        request = _Request(method, self._address(path), tuple(params), content, sent)
+        address = httpx.URL(self._address(path))
+        asked = address.copy_merge_params(tuple(params)) if params else address
+        request = _Request(method, asked, content, sent, follow)
         waited, waits, failures, renewed = 0.0, 0, 0, False
-        token = await self._token()
+        token = await self._token() if self._token else None
         while True:
             try:
                 answer = await self._send(request, token)
@@ -182,7 +187,7 @@ class RestClient:
             match said:
                 case None:
                     return answer
-                case Said(Trouble.SIGNED_OUT, lasting=False) if not renewed:
+                case Said(Trouble.SIGNED_OUT, lasting=False) if self._token and not renewed:
                     renewed, token = True, await self._token(rejected=token)
                 case Said(Trouble.SLOW_DOWN):
                     pause, waits = _pause(said, answer), waits + 1
@@ -197,7 +202,7 @@ class RestClient:
                     raise self._refused(said, answer, changes)
 
     def _content(
-        self, body: Json | None, form: Mapping[str, str] | None
+        self, body: Json | list[Any] | None, form: Mapping[str, str] | None
     ) -> tuple[bytes | None, dict[str, str]]:
         if form is not None:
             return urlencode(form).encode(), {"Content-Type": "application/x-www-form-urlencoded"}
@@ -217,17 +222,20 @@ class RestClient:
             )
         return path
 
-    async def _send(self, request: _Request, token: str) -> Answer:
-        headers = {**request.headers, "Authorization": f"Bearer {token}"}
+    async def _send(self, request: _Request, token: str | None) -> Answer:
+        headers = request.headers
+        if token is not None:
+            is_bare = bool(self._bare_keys) and token.startswith(self._bare_keys)
+            headers = {**headers, "Authorization": token if is_bare else f"Bearer {token}"}
         async with (
             self._pace,
             self._http.stream(
                 request.method,
                 request.url,
-                params=request.params,
                 content=request.body,
                 headers=headers,
                 timeout=self._patience.timeout,
+                follow_redirects=request.follow,
             ) as response,
         ):
             return await read_capped(response, self.title, self._patience.largest_answer)
@@ -300,13 +308,13 @@ class RestClient:
 @dataclass(frozen=True, slots=True)
 class _Request:
     method: str
-    url: str
-    params: tuple[tuple[str, str], ...]
+    url: httpx.URL
     body: bytes | None
     headers: Mapping[str, str]
+    follow: bool
 
 
-def _encoded(body: Json | None, title: str) -> bytes | None:
+def _encoded(body: Json | list[Any] | None, title: str) -> bytes | None:
     """The body as JSON bytes; Invalid for what JSON has no form for."""
     if body is None:
         return None
@@ -376,7 +384,7 @@ def what_it_said(body: bytes) -> str:
 def _by_status(answer: Answer) -> Said | None:
     """What the status code alone says."""
     match answer.status:
-        case status if status < 300:
+        case status if status < 300 or status == 304:  # asked only with a condition: nothing changed
             return None
         case 401:
             return Said(Trouble.SIGNED_OUT)

@@ -14,6 +14,8 @@ from omniforge.core.paging import Paging
 class ConnectionKind(StrEnum):
     OAUTH = "oauth"
     KEY = "key"
+    NONE = "none"
+    """Of an integration without a sign-in: always there, its id is the integration's."""
 
 
 class ConnectionStatus(StrEnum):
@@ -33,6 +35,16 @@ class ToolView(BaseModel):
     input_schema: dict[str, Any]
 
 
+class SignInFieldView(BaseModel):
+    """One thing to type in to connect; `secret` ones are hidden meanwhile."""
+
+    name: str
+    title: str
+    secret: bool
+    required: bool
+    default: str
+
+
 class IntegrationView(BaseModel):
     id: str
     title: str
@@ -40,6 +52,10 @@ class IntegrationView(BaseModel):
     configured: bool
     connected: bool
     accepts_keys: bool
+    sign_in: str
+    """`oauth`, `key`, or `none`: nothing to connect."""
+    fields: list[SignInFieldView]
+    """What to type in, when it is more than one access key."""
     asks: list[str]
     """What the sign-in screen will ask and why."""
     words: list[str]
@@ -55,6 +71,8 @@ class Connection(BaseModel):
     workspace_name: str
     kind: ConnectionKind
     status: ConnectionStatus
+    reason: str
+    """Why it stands so, and what to do about it, in plain words."""
     scopes: list[str]
     expires_at: datetime | None
     last_used_at: datetime | None
@@ -127,8 +145,10 @@ Secret = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 class KeyConnectionRequest(_Request):
     integration: IntegrationId
-    key: SecretStr
+    key: SecretStr | None = None
     """Checked by the service: a mistake found here would be told with the value."""
+    fields: dict[str, SecretStr] | None = Field(default=None, max_length=30)
+    """For an integration that asks for several things, each by its name."""
 
 
 class SignInRequest(_Request):

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 import httpx
-from aiolimiter import AsyncLimiter
 
 from omniforge.core.actor import Actor, Role
 from omniforge.core.clock import Clock
 from omniforge.core.config import Settings
 from omniforge.core.errors import Conflict, Forbidden, Invalid, OmniForgeError
+from omniforge.core.network import refuse_when_closed
 from omniforge.core.paging import Paging
 from omniforge.db import Database
-from omniforge.integrations import oauth, store
+from omniforge.integrations import keys, oauth, store
 from omniforge.integrations.errors import ConnectionExpired
-from omniforge.integrations.manifest import Integration, Json, load_catalog, tool_of
-from omniforge.integrations.rest import Patience, RestClient
+from omniforge.integrations.manifest import Integration, Json, Occurrence, SignInKind, load_catalog, tool_of
+from omniforge.integrations.opening import Clients
+from omniforge.integrations.rest import Patience
 from omniforge.integrations.samples import Samples
 from omniforge.integrations.schemas import (
     Connection,
@@ -33,22 +34,18 @@ from omniforge.integrations.schemas import (
 from omniforge.integrations.signin import (
     ConnectionArrived,
     Finisher,
-    Identity,
     SignInDeclined,
     SignIns,
     hashed,
     known,
 )
 from omniforge.integrations.store import ConnectionRow
-from omniforge.integrations.tokens import ConnectionTokens, expired
+from omniforge.integrations.tokens import ConnectionTokens
+from omniforge.integrations.usage import Usage, always
 from omniforge.integrations.views import view_of_connection, view_of_integration, view_of_resource
 from omniforge.tenants import SecretBox
 
 MAY_PASTE_KEYS = frozenset({Role.DEVELOPER, Role.ADMIN, Role.OWNER})
-LONGEST_KEY = 2000
-USED_GRAIN = timedelta(minutes=1)
-"""`last_used_at` is written at most this often."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -86,14 +83,16 @@ class IntegrationService:
         self.dependants: list[Callable[[str, str], Awaitable[Sequence[Json]]]] = []
         self.samples = Samples(self.catalog, clock)
         self._secrets = secrets
-        self._http = httpx.AsyncClient(transport=transport, follow_redirects=False)
-        self._rate, self._patience = rate, patience or Patience()
-        self._paces: dict[str, AsyncLimiter] = {}
-        self._tokens = ConnectionTokens(db, secrets, settings, clock, self._http)
-        self._sign_ins = SignIns(db, secrets, settings, clock, self.catalog, self._http, self._identify)
+        self._http = httpx.AsyncClient(
+            transport=transport, follow_redirects=False, event_hooks={"request": [refuse_when_closed]}
+        )
+        self._clients = Clients(settings, clock, self._http, rate, patience or Patience())
+        tokens = ConnectionTokens(db, secrets, settings, clock, self._http)
+        self._usage = Usage(db, clock, self.catalog, self._clients, tokens)
+        self._sign_ins = SignIns(db, secrets, settings, clock, self.catalog, self._http, self._usage.identify)
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self._clients.close()
 
     # --- integrations
 
@@ -108,8 +107,12 @@ class IntegrationService:
         return next(view for view in await self.list_integrations(actor) if view.id == integration_id)
 
     def _view(self, integration: Integration, connected: bool) -> IntegrationView:
-        configured = oauth.client_of(self.settings, integration.manifest) is not None
-        return view_of_integration(integration, configured=configured, connected=connected)
+        by_client = integration.manifest.sign_in.kind is SignInKind.OAUTH
+        return view_of_integration(
+            integration,
+            configured=not by_client or oauth.client_of(self.settings, integration.manifest) is not None,
+            connected=connected or not integration.needs_connection,
+        )
 
     # --- signing in
 
@@ -124,9 +127,21 @@ class IntegrationService:
     ) -> SignIn:
         """A link to sign in at the service. `browser` binds it to the browser that was given that value."""
         actor.require("integration:connect")
+        integration = known(self.catalog, integration_id)
+        match integration.manifest.sign_in.kind:
+            case SignInKind.NONE:
+                raise Conflict(f"{integration.title} needs no sign-in.", code="nothing_to_connect")
+            case SignInKind.KEY:
+                raise Invalid(
+                    f"{integration.title} is connected by typing in its data.",
+                    code="key_needed",
+                    asked=[field.name for field in integration.manifest.sign_in.fields] or ["key"],
+                )
+            case SignInKind.OAUTH:
+                pass
         return await self._sign_ins.start(
             actor,
-            known(self.catalog, integration_id),
+            integration,
             session_id=session_id,
             return_to=return_to,
             browser=browser,
@@ -162,25 +177,24 @@ class IntegrationService:
         await self._announce(self.on_declined, declined)
         return await self._sign_ins.return_to(state)
 
-    async def add_key_connection(self, actor: Actor, integration_id: str, key: str) -> Connection:
-        """Store a pasted access key after the service took it once."""
+    async def add_key_connection(
+        self, actor: Actor, integration_id: str, given: str | Mapping[str, str]
+    ) -> Connection:
+        """Store a pasted key, or the fields an integration asks for, after the service took them once."""
         actor.require("integration:connect")
         integration = known(self.catalog, integration_id)
         if actor.role not in MAY_PASTE_KEYS:
             raise Forbidden(
                 "Access keys can be pasted by developers, admins and owners.", role=actor.role.value
             )
-        if not integration.manifest.sign_in.accepts_keys:
-            raise Invalid(f"{integration.title} does not work with access keys.", code="key_not_accepted")
-        rule = [{"field": "key", "value": "…", "rule": f"an access key that {integration.title} accepts"}]
-        usable = 1 <= len(key) <= LONGEST_KEY and key == key.strip()
-        if not usable or not key.isascii() or not key.isprintable():
-            raise Invalid("That does not look like an access key.", code="key_refused", fields=rule)
+        key = keys.secret_of(integration, given)
         try:
-            identity = await self._identify(integration, key)
+            identity = await self._usage.identify(integration, key, actor.tenant_id)
         except ConnectionExpired:
             raise Invalid(
-                f"{integration.title} does not accept this key.", code="key_refused", fields=rule
+                f"{integration.title} does not accept this key.",
+                code="key_refused",
+                fields=keys.rule(integration),
             ) from None
         tokens = oauth.Tokens(key, None, "bearer", None, (), None, None)
         connection_id = await self._sign_ins.store(
@@ -200,6 +214,8 @@ class IntegrationService:
         """The actor's own connections and how many there are."""
         actor.require("integration:view")
         paging = paging or Paging(limit=200)
+        if integration is not None and self._usage.is_always_there(integration):
+            return [self._shown(always(self.catalog[integration], actor.tenant_id, actor.user_id))], 1
         async with self.db.read() as session:
             rows, total = await store.list_connections(
                 session, actor.tenant_id, actor.user_id, integration, paging.limit, paging.offset
@@ -214,8 +230,10 @@ class IntegrationService:
         """Ask the service whether the connection still holds, and say how it stands."""
         row = await self._manageable(actor, connection_id)
         integration = known(self.catalog, row.integration_id)
+        if not integration.needs_connection:
+            return self._shown(row)
         try:
-            await self._use(integration, row, integration.manifest.identity_tool, {})
+            await self._usage.call(integration, row, integration.manifest.identity_tool, {})
         except ConnectionExpired:
             logger.info("connection %s does not hold any more", row.id)
         async with self.db.read() as session:
@@ -227,6 +245,8 @@ class IntegrationService:
         """
         row = await self._manageable(actor, connection_id)
         integration = known(self.catalog, row.integration_id)
+        if not integration.needs_connection:
+            raise Conflict(f"{integration.title} has no connection to end.", code="nothing_to_disconnect")
         affected: list[Json] = []
         for ask in self.dependants:
             affected += await ask(actor.tenant_id, row.id)
@@ -250,12 +270,18 @@ class IntegrationService:
         if client is None or row.kind != ConnectionKind.OAUTH or row.access_secret is None:
             return
         place = (row.tenant_id, ConnectionRow.__tablename__, row.id)
+        sealed = {"access": row.access_secret, "refresh": row.refresh_secret}
         async with self.db.read() as session:
-            token = await self._secrets.open(session, *place, "access", row.access_secret)
-        try:
-            await oauth.revoke(self._http, integration.manifest, client, token)
-        except OmniForgeError as error:  # the secrets go in any case; there the person can remove us too
-            logger.warning("could not revoke %s at %s: %s", row.id, integration.title, error.message)
+            tokens = [
+                await self._secrets.open(session, *place, name, secret)
+                for name, secret in sealed.items()
+                if secret is not None
+            ]
+        for token in tokens:  # a service that ended the access token by itself still knows the other one
+            try:
+                await oauth.revoke(self._http, integration.manifest, client, token)
+            except OmniForgeError as error:  # the secrets go in any case; there the person can remove us too
+                logger.warning("could not revoke %s at %s: %s", row.id, integration.title, error.message)
 
     # --- looking around and using
 
@@ -268,7 +294,7 @@ class IntegrationService:
         integration = known(self.catalog, row.integration_id)
         wanted = integration.resource_kind(kind)
         args = {"search": search} if search else {}
-        found = await self._use(integration, row, wanted.list_tool, args)
+        found = await self._usage.call(integration, row, wanted.list_tool, args)
         return [view_of_resource(wanted, item) for item in found.get(wanted.list_key, [])]
 
     async def describe_resource(
@@ -282,90 +308,45 @@ class IntegrationService:
         if wanted.describe_tool is None:
             raise Invalid(f"{integration.title} does not describe {wanted.title}.", code="not_supported")
         args = {wanted.id_argument: resource_id}
-        return view_of_resource(wanted, await self._use(integration, row, wanted.describe_tool, args))
+        return view_of_resource(wanted, await self._usage.call(integration, row, wanted.describe_tool, args))
 
     async def call_tool(
         self, tenant_id: str, user_id: str, connection_id: str, tool_name: str, args: Mapping[str, Any]
     ) -> Json:
         """Do one thing through a person's connection. Whether it may be done was decided before."""
         integration, _ = tool_of(self.catalog, tool_name)
-        async with self.db.read() as session:
-            row = await store.get_connection(session, tenant_id, connection_id, user_id)
+        row = await self._usage.row(tenant_id, user_id, connection_id)
         if row.integration_id != integration.id:
             raise Invalid(f"{tool_name} needs a connection to {integration.title}.", code="wrong_connection")
-        return await self._use(integration, row, tool_name, args)
+        return await self._usage.call(integration, row, tool_name, args)
 
-    async def _use(
-        self, integration: Integration, row: ConnectionRow, tool_name: str, args: Mapping[str, Any]
-    ) -> Json:
-        tool = integration.tool(tool_name)
-        given: list[str] = []
-
-        async def token(rejected: str | None = None) -> str:
-            given[:] = [await self._tokens.access_token(integration, row.tenant_id, row.id, rejected)]
-            return given[0]
-
-        try:
-            result = await tool.call(self._client(integration, token, row.id), args)
-        except ConnectionExpired:
-            if given:
-                await self._tokens.give_up(integration, row.tenant_id, row.id, given[0])
-            raise expired(integration, row) from None
-        await self._note_use(row)
-        return result
-
-    async def _note_use(self, row: ConnectionRow) -> None:
-        now = self.clock.now()
-        if row.last_used_at is not None and now - row.last_used_at < USED_GRAIN:
-            return
-        async with self.db.transaction() as session:
-            kept = await store.get_connection(session, row.tenant_id, row.id, row.user_id)
-            kept.last_used_at = now
-
-    async def _identify(self, integration: Integration, access: str) -> Identity:
-        """Whose token this is; proves at the same time that it works."""
-
-        async def token(rejected: str | None = None) -> str:
-            if rejected is not None:
-                raise ConnectionExpired(f"{integration.title} does not accept this access.")
-            return access
-
-        tool = integration.tool(integration.manifest.identity_tool)
-        found = await tool.call(self._client(integration, token, None), {})
-        workspace = found["workspace"]
-        return Identity(str(workspace["id"])[:200], str(workspace["name"])[:300])
-
-    def _client(self, integration: Integration, token: Any, connection_id: str | None) -> RestClient:
-        manifest = integration.manifest
-        pace = None
-        if connection_id is not None:
-            pace = self._paces.get(connection_id)
-            if pace is None:
-                pace = AsyncLimiter(self._rate or manifest.rate_per_second, 1)
-                self._paces[connection_id] = pace
-        return RestClient(
-            self._http,
-            title=manifest.title,
-            base_url=oauth.at(manifest.address, self.settings.service(manifest.id).base_url),
-            read_trouble=integration.read_trouble,
-            token=token,
-            clock=self.clock,
-            headers=manifest.headers,
-            pace=pace,
-            patience=self._patience,
-        )
+    async def poll(  # noqa: PLR0917 - through what, for what, since when
+        self,
+        tenant_id: str,
+        user_id: str,
+        connection_id: str,
+        event: str,
+        resource: str | None,
+        since: datetime,
+    ) -> list[Occurrence]:
+        """Everything of one kind that happened at a service since that time, asked through a connection."""
+        row = await self._usage.row(tenant_id, user_id, connection_id)
+        integration = known(self.catalog, row.integration_id)
+        kind = integration.event(event)
+        if kind is None or kind.poll is None:
+            raise Invalid(f"{integration.title} cannot be asked for {event!r}.", code="not_supported")
+        ask = kind.poll
+        return await self._usage.with_client(integration, row, lambda client: ask(client, resource, since))
 
     # --- rows
 
     async def _own(self, actor: Actor, connection_id: str) -> ConnectionRow:
-        async with self.db.read() as session:
-            return await store.get_connection(session, actor.tenant_id, connection_id, actor.user_id)
+        return await self._usage.row(actor.tenant_id, actor.user_id, connection_id)
 
     async def _manageable(self, actor: Actor, connection_id: str) -> ConnectionRow:
         """The actor's own connection, or anybody's in the tenant for who may manage them."""
         owner = None if actor.may("integration:manage") else actor.user_id
-        async with self.db.read() as session:
-            row = await store.get_connection(session, actor.tenant_id, connection_id, owner)
+        row = await self._usage.row(actor.tenant_id, owner, connection_id)
         if row.user_id == actor.user_id and owner is not None:
             actor.require("integration:connect")
         return row

@@ -86,8 +86,8 @@ class Finisher:
     browser: str | None = None
 
 
-Identify = Callable[[Integration, str], Awaitable[Identity]]
-"""Asks the service whose access token this is."""
+Identify = Callable[[Integration, str, str], Awaitable[Identity]]
+"""Asks the service whose access token this is, for a tenant."""
 
 
 class SignIns:
@@ -256,7 +256,7 @@ class SignIns:
             redirect_uri=state.redirect_uri,
             verifier=verifier,
         )
-        found = await self._identify(integration, tokens.access)
+        found = await self._identify(integration, tokens.access, state.tenant_id)
         identity = Identity(
             tokens.workspace_id or found.workspace_id, tokens.workspace_name or found.workspace_name
         )

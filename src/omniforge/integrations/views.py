@@ -13,6 +13,7 @@ from omniforge.integrations.schemas import (
     ConnectionStatus,
     IntegrationView,
     Resource,
+    SignInFieldView,
     ToolView,
 )
 from omniforge.integrations.store import ConnectionRow
@@ -27,7 +28,18 @@ def view_of_integration(integration: Integration, *, configured: bool, connected
         description=manifest.description,
         configured=configured,
         connected=connected,
-        accepts_keys=manifest.sign_in.accepts_keys,
+        accepts_keys=manifest.sign_in.takes_keys,
+        sign_in=manifest.sign_in.kind,
+        fields=[
+            SignInFieldView(
+                name=field.name,
+                title=field.title,
+                secret=field.secret,
+                required=field.required,
+                default=field.default,
+            )
+            for field in manifest.sign_in.fields
+        ],
         asks=list(manifest.sign_in.asks),
         words=list(manifest.words),
         resource_kinds=[kind.kind for kind in manifest.resources],
@@ -56,12 +68,33 @@ def view_of_connection(row: ConnectionRow, now: datetime) -> Connection:
         workspace_name=row.workspace_name,
         kind=ConnectionKind(row.kind),
         status=status,
+        reason=reason_of(row, status),
         scopes=row.scopes,
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def reason_of(row: ConnectionRow, status: ConnectionStatus) -> str:
+    """Why a connection stands as it does, with the next step where there is one."""
+    match status:
+        case ConnectionStatus.HEALTHY if row.kind == ConnectionKind.NONE:
+            return "Nothing to sign in to."
+        case ConnectionStatus.HEALTHY:
+            return f"Connected to {row.workspace_name} and working."
+        case ConnectionStatus.EXPIRING if row.refresh_secret is not None:
+            return f"Connected to {row.workspace_name}; the sign-in renews itself at the next use."
+        case ConnectionStatus.EXPIRING:
+            return f"The sign-in to {row.workspace_name} ends in a few minutes. Reconnect to go on."
+        case ConnectionStatus.BROKEN:
+            return (
+                f"The sign-in to {row.workspace_name} no longer holds: it has ended, or was withdrawn there. "
+                "Reconnect, and what waits for it goes on."
+            )
+        case ConnectionStatus.REVOKED:
+            return f"Disconnected from {row.workspace_name}; nothing of the sign-in is kept here."
 
 
 def view_of_resource(kind: ResourceKind, item: Mapping[str, Any]) -> Resource:

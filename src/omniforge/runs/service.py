@@ -24,6 +24,8 @@ from omniforge.engine.validation import validate_plan
 from omniforge.runs.inputs import check_input
 from omniforge.runs.shown import RunView
 
+WAITS_FOR_EFFECT = "effect"
+"""Reason of waiting: a call outside that nobody approved yet. A person allows that one call, or says no."""
 ONLY_AGAIN = frozenset({"connection"})
 """Reasons of waiting that doing the step again settles, and nobody's word."""
 
@@ -89,7 +91,7 @@ class RunService:
             await self.engine.pace.take()
         self._check_plan(request.plan)
         check_input(request.input)
-        now = self.engine.clock.now()
+        now = rfc3339(self.engine.clock.now())
         record = RunRecord(
             id=self._new_id("run"),
             tenant_id=actor.tenant_id,
@@ -99,10 +101,10 @@ class RunService:
             input=dict(request.input),
             trigger_type=request.trigger_type,
             triggered_by=request.triggered_by or actor.by,
-            logical_time=rfc3339(request.logical_time or now),
+            logical_time=rfc3339(request.logical_time) if request.logical_time else now,
             facts={**request.facts, "user_id": actor.user_id},
             idempotency_key=request.idempotency_key,
-            created_at=rfc3339(now),
+            created_at=now,
             priority=request.priority,
             parent_id=request.parent_run,
             depth=await self._depth(actor, request),
@@ -121,7 +123,7 @@ class RunService:
         }
         if record.parent_id is not None:
             payload["parent"] = record.parent_id
-        now = datetime.fromisoformat(record.created_at)
+        now = record.created_at
         change = Change(
             record.id,
             record.tenant_id,
@@ -260,10 +262,16 @@ class RunService:
     ) -> RunView:
         """End a step's waiting with an output, or with None by doing the step again.
 
+        A step that asks for one call outside takes `{"approved": true}`, and is done again with that call.
         `Conflict` for an output where only the step itself can tell its result.
         """
         view = await self.get_run(actor, run_id)
         actor.require("agent:execute")
+        if any(step.key == key and step.reason == WAITS_FOR_EFFECT for step in view.steps):
+            actor.require("agent:edit")
+            if output is not None:
+                await self._allow_effect(actor, run_id, key, output)
+                output = None  # the step is done again, and now that call may pass
         if output is not None:
             check_input(output)
             if any(step.key == key and step.reason in ONLY_AGAIN for step in view.steps):
@@ -276,6 +284,24 @@ class RunService:
         result = None if output is None else StepResult(output=dict(output))
         await self.engine.control.answer(actor.tenant_id, run_id, key, actor.by, result)
         return await self.get_run(actor, run_id)
+
+    async def _allow_effect(self, actor: Actor, run_id: str, key: str, answer: Mapping[str, Any]) -> None:
+        """Write down that this person allows exactly the call that the step asked for last."""
+        if answer != {"approved": True}:
+            raise Conflict(
+                "This step asks whether one call may be made: approve it, or reject it.",
+                code="not_answerable",
+                run_id=run_id,
+                step=key,
+            )
+        log = self.engine.events
+        rows = await log.read(actor.tenant_id, run_id=run_id, types=["step.waiting"], limit=100_000)
+        asked = [payload for row in rows if (payload := json.loads(row.payload)).get("step") == key]
+        exact = {name: asked[-1][name] for name in ("step", "tool", "destination", "content_digest")}
+        subject = f"step:{run_id}/{key}"
+        event = Event("effect.approved", subject, self.engine.clock.now(), actor.by, exact, run_id)
+        async with log.db.transaction() as session:
+            await log.append(session, actor.tenant_id, event)
 
     async def get_output(self, actor: Actor, run_id: str, key: str) -> Any:
         """A finished step's whole output, read from its artifact where it is kept as one."""

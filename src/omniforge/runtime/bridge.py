@@ -1,28 +1,50 @@
-"""The host's end of a skill's bridge: policy, schema, effect lock, then the tool; the log is told."""
+"""The host's end of a skill's bridge: policy, schema, the gate of effects, then the tool; the log is told."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from omniforge.core.errors import Invalid, OmniForgeError, ProviderError, Retryable
+from omniforge.core.network import NetworkDisabled
 from omniforge.engine.active import StepCall
-from omniforge.integrations.errors import ConnectionExpired, ConnectionMissing
+from omniforge.integrations.errors import (
+    ConflictThere,
+    ConnectionExpired,
+    ConnectionMissing,
+    PermissionDeniedThere,
+    RefusedThere,
+    ResourceNotFound,
+)
 from omniforge.integrations.manifest import Access
-from omniforge.runs.service import Mode
-from omniforge.runtime import effects
-from omniforge.runtime.effects import EffectHistory, OutcomeUnknown
+from omniforge.runtime.effects import OutcomeUnknown
+from omniforge.runtime.gate import EffectGate
 from omniforge.runtime.memory import SkillMemory
-from omniforge.runtime.tools.policy import EffectLock, EffectNotApproved, ToolPolicy
-from omniforge.runtime.tools.protocol import CallScope, Json, Target, Tool
+from omniforge.runtime.rehearsal import Rehearsal
+from omniforge.runtime.tools.policy import EffectNotApproved, ToolPolicy
+from omniforge.runtime.tools.protocol import CallScope, Json, Tool
 from omniforge.sandboxes import Bridge
 
 MAX_CALLS = 1_000
 MAX_LOG_EVENTS = 200
 MAX_TEXT = 2_000
+STOPPING = EffectNotApproved | OutcomeUnknown
+"""Stops the step, whatever its script makes of it."""
+WAITED_FOR = ConnectionMissing | ConnectionExpired
+GIVEN_UP_FOR = (
+    ProviderError
+    | Retryable
+    | ConflictThere
+    | NetworkDisabled
+    | PermissionDeniedThere
+    | RefusedThere
+    | ResourceNotFound
+)
+"""When a script gives up after one of these, this is why, and not the script."""
 
 
 @dataclass(slots=True)
@@ -33,22 +55,15 @@ class SkillBridge:
     skill: str
     tools: Mapping[str, Tool]
     policy: ToolPolicy
-    lock: EffectLock
+    gate: EffectGate
     scope: CallScope
     memory: SkillMemory
-    history: EffectHistory = field(default_factory=EffectHistory)
-    effects: int = 0
-    effects_tried: int = 0
+    rehearsal: Rehearsal | None = None
     trouble: OmniForgeError | None = None
     calls: int = 0
+    went_out: int = 0
     logged: int = 0
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    def take_up(self, history: EffectHistory) -> None:
-        """Go on after earlier attempts: what they did counts against the caps, and is not done again."""
-        self.history = history
-        for tool, place in history.places():
-            self.lock.count(tool, Target(**place) if place else None)
 
     def serve(self) -> Bridge:
         return self._answer
@@ -57,9 +72,11 @@ class SkillBridge:
         try:
             result = await self._dispatch(request)
         except OmniForgeError as error:
-            if _matters(error) and not isinstance(self.trouble, EffectNotApproved | OutcomeUnknown):
+            if _matters(error) and not isinstance(self.trouble, STOPPING):
                 self.trouble = error  # what stops the run stays, whatever the script provokes after it
             raise
+        if request.get("op") == "tool" and not isinstance(self.trouble, STOPPING | WAITED_FOR):
+            self.trouble = None  # the script got over it
         return {"ok": True, "result": result}
 
     async def _dispatch(self, request: dict[str, Any]) -> Any:
@@ -94,57 +111,37 @@ class SkillBridge:
         given: Json = args  # pyright: ignore[reportUnknownVariableType]
         self.policy.check(self.skill, name, tool.subject(given))
         checked = tool.check(given)
+        number = 0
+        if tool.outward:
+            self.went_out += 1
+            number = self.went_out
+        scope = self._scope(number)
         if tool.access is Access.READ:
-            return await self._read(tool, checked)
+            return await self._read(tool, checked, scope, number)
         async with self._turn:  # effects happen one after the other, in the order they are told
-            return await self._effect(tool, checked)
+            return await self.gate.do(tool, checked, scope, number)
 
-    async def _read(self, tool: Tool, args: Json) -> Json:
+    def _scope(self, number: int) -> CallScope:
+        if self.rehearsal is None or not number:
+            return self.scope
+        return replace(self.scope, terms=self.rehearsal.terms(number))
+
+    async def _read(self, tool: Tool, args: Json, scope: CallScope, number: int) -> Json:
         told: Json = {"tool": tool.name, "summary": tool.summary(args)[:MAX_TEXT]}
+        if number:
+            told |= {"call": number, "host": urlsplit(tool.subject(args)).hostname}
         begun = time.perf_counter()
         try:
-            return await tool.call(args, self.scope)
+            result = await tool.call(args, scope)
         except OmniForgeError as error:
             told["code"] = error.code
             raise
-        finally:
-            told["seconds"] = round(time.perf_counter() - begun, 4)
-            await self.call.emit("tool.called", told)
-
-    async def _effect(self, tool: Tool, args: Json) -> Json:
-        target = tool.target(args, self.scope)
-        held = self.scope.mode is not Mode.LIVE
-        self.effects_tried += 1
-        told = effects.told(
-            tool, args, target, number=self.effects_tried, key=self.call.idempotency_key, held=held
-        )
-        told["attempt"] = self.call.attempt
-        if held:
-            result = await tool.hold(args, self.scope)
-            await self.call.emit(effects.RECORDED, told)
         else:
-            result = self.history.take(tool, args)
-            if result is None:
-                ticket = self.lock.pass_through(tool.name, target)
-                result = await self._do_effect(tool, args, told, ticket)
-        self.effects += 1
-        return result
-
-    async def _do_effect(self, tool: Tool, args: Json, told: Json, ticket: int) -> Json:
-        """Told before and after: a crash in between leaves a question to a person, not a second effect."""
-        await self.call.emit(effects.INTENDED, told)
-        try:
-            result = await tool.call(args, self.scope)
-        except OmniForgeError as error:
-            unknown = bool(error.details.get("outcome_unknown"))
-            await self.call.emit(effects.FAILED, {**told, "code": error.code, "outcome_unknown": unknown})
-            if unknown:
-                self.history.doubt(told)
-            else:
-                self.lock.give_back(ticket)
-            raise
-        await self.call.emit(effects.RECORDED, {**told, "result": effects.kept_result(result)})
-        return result
+            self.gate.lock.origins.note_read(tool.container(args), result)
+            return result
+        finally:
+            told |= {"seconds": round(time.perf_counter() - begun, 4), "requests": scope.terms.requests}
+            await self.call.emit("tool.called", told)
 
     async def _log(self, type_: str, payload: Json, request: dict[str, Any]) -> None:
         self.logged += 1
@@ -167,15 +164,7 @@ class SkillBridge:
 
 
 def _matters(error: OmniForgeError) -> bool:
-    return isinstance(
-        error,
-        EffectNotApproved
-        | OutcomeUnknown
-        | ConnectionMissing
-        | ConnectionExpired
-        | ProviderError
-        | Retryable,
-    )
+    return isinstance(error, STOPPING | WAITED_FOR | GIVEN_UP_FOR)
 
 
 def _text(value: Any) -> str:

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from omniforge.core.errors import NeedsHuman
 from omniforge.engine.events import EventRow
 from omniforge.runtime.tools.protocol import Json, Target, Tool
 
 INTENDED, RECORDED, FAILED = "effect.intended", "effect.recorded", "effect.failed"
-TYPES = (INTENDED, RECORDED, FAILED)
+APPROVED = "effect.approved"
+"""A person allowed one exact call that the manifest does not list."""
+TYPES = (INTENDED, RECORDED, FAILED, APPROVED)
 MAX_SUMMARY = 500
 MAX_CONTENT = 6_000
 MAX_RESULT = 4_000
 """Bytes of JSON kept in an event, which holds 16 KB."""
+MAX_FIELDS = 40
+MARK = "mark"
+"""The argument in which a write carries what it can be found again by."""
+
+Same = tuple[str, str]
+"""Tool and digest of its arguments."""
 
 
 class OutcomeUnknown(NeedsHuman):
@@ -44,8 +52,28 @@ def told(tool: Tool, args: Json, target: Target | None, *, number: int, key: str
         "summary": tool.summary(args)[:MAX_SUMMARY],
         "content": _short(args, MAX_CONTENT),
         "content_digest": digest(args),
+        "fields": fields_of(args, target),
         "held": held,
     }
+
+
+def fields_of(args: Json, target: Target | None) -> list[str]:
+    """What a write fills in: the names under `fields` where there are some, else its arguments."""
+    named = args.get("fields")
+    if isinstance(named, Mapping):
+        return sorted(str(name) for name in cast("Mapping[str, Any]", named))[:MAX_FIELDS]
+    where = () if target is None else (target.resource, target.name)
+    return sorted(name for name, value in args.items() if name != MARK and value not in where)[:MAX_FIELDS]
+
+
+def marked(tool: Tool, args: Json, key: str) -> Json:
+    """The arguments with the effect's mark, where the tool has a place for one and the script left it free.
+
+    key: of the effect. The same effect of the same run has the same mark in every attempt.
+    """
+    if MARK not in tool.input_schema.get("properties", {}) or args.get(MARK) is not None:
+        return args
+    return {**args, MARK: "of-" + hashlib.sha256(key.encode()).hexdigest()[:32]}
 
 
 def kept_result(result: Json) -> Json:
@@ -61,70 +89,84 @@ def _short(args: Json, limit: int) -> Any:
 
 @dataclass(slots=True)
 class EffectHistory:
-    """What earlier attempts of this step did, by tool and content, in order."""
+    """What earlier attempts of this step did, by tool and content, in order.
 
-    done: dict[tuple[str, str], list[Json]] = field(default_factory=lambda: defaultdict(list))
-    unknown: dict[tuple[str, str], list[Json]] = field(default_factory=lambda: defaultdict(list))
+    approvals: how often a person allowed an unlisted call that was not made yet.
+    """
+
+    done: dict[Same, list[Json]] = field(default_factory=lambda: defaultdict(list))
+    unknown: dict[Same, list[Json]] = field(default_factory=lambda: defaultdict(list))
+    approvals: Counter[Same] = field(default_factory=Counter[Same])
 
     @classmethod
-    def read(cls, rows: Iterable[EventRow], step: str) -> EffectHistory:
-        """From the run's effect events."""
+    def read(cls, rows: Iterable[EventRow], step: str, *, held: bool = False) -> EffectHistory:
+        """From the run's effect events. held: those of a dry run, which happen in its sample data."""
         history = cls()
         open_: dict[tuple[int, str], Json] = {}
         for row in rows:
             payload: Json = json.loads(row.payload)
-            if payload.get("step") != step or payload.get("held"):
+            if payload.get("step") != step or bool(payload.get("held")) is not held:
+                continue
+            if row.type == APPROVED:
+                history.approvals[_same(payload)] += 1
                 continue
             place = (int(payload["attempt"]), str(payload["key"]))
             match row.type:
                 case "effect.intended":
                     open_[place] = payload
+                    history.approvals[_same(payload)] -= bool(payload.get("granted"))
                 case "effect.recorded":
                     open_.pop(place, None)
                     history.done[_same(payload)].append(payload)
                 case _:
                     if not payload.get("outcome_unknown"):
                         open_.pop(place, None)
+                        history.approvals[_same(payload)] += bool(payload.get("granted"))
         for payload in open_.values():
             history.doubt(payload)
         return history
 
-    def places(self) -> Iterable[tuple[str, Json | None]]:
-        """Tool and destination of everything that happened, or may have."""
+    def all(self) -> Iterable[Json]:
+        """Everything that happened, or may have."""
         for same in (*self.done.values(), *self.unknown.values()):
-            for payload in same:
-                yield str(payload["tool"]), payload["destination"]
+            yield from same
 
     def take(self, tool: Tool, args: Json) -> Json | None:
-        """The result of an earlier attempt's same effect, once; None when there was none.
+        """The result of an earlier attempt's same effect, once; None when none is known to have happened.
 
-        `OutcomeUnknown` when it is not known whether that effect happened.
+        `OutcomeUnknown` when its answer was not kept.
         """
-        same = (tool.name, digest(args))
-        if self.done.get(same):
-            earlier = self.done[same].pop(0)
-            result: Json = earlier.get("result") or {}
-            if result.get("kept"):
-                return result["value"]
-            raise self._unknown(earlier, "It was done before, but its answer was not kept.")
-        if self.unknown.get(same):
-            raise self._unknown(
-                self.unknown[same][0], "The answer was lost, so it may or may not have happened."
-            )
-        return None
+        earlier = self.done.get((tool.name, digest(args)))
+        if not earlier:
+            return None
+        effect = earlier.pop(0)
+        result: Json = effect.get("result") or {}
+        if result.get("kept"):
+            return result["value"]
+        raise stopped(effect, "It was done before, but its answer was not kept.")
 
-    def _unknown(self, effect: Json, why: str) -> OutcomeUnknown:
-        return OutcomeUnknown(
-            f"I stopped rather than do this twice: {effect['summary']}. {why} Look there, then run it again.",
-            tool=effect["tool"],
-            destination=effect["destination"],
-            key=effect["key"],
-        )
+    def doubtful(self, tool: Tool, args: Json) -> Json | None:
+        """What is told of the same effect, when nobody knows whether it happened."""
+        found = self.unknown.get((tool.name, digest(args)))
+        return found[0] if found else None
 
     def doubt(self, payload: Json) -> None:
-        """This effect may have happened: nobody does it again."""
+        """This effect may have happened: nobody does it again without looking first."""
         self.unknown[_same(payload)].append(payload)
 
+    def settle(self, payload: Json) -> None:
+        """It is known by now whether this effect happened."""
+        self.unknown[_same(payload)].remove(payload)
 
-def _same(payload: Json) -> tuple[str, str]:
+
+def stopped(effect: Json, why: str) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"I stopped rather than do this twice: {effect['summary']}. {why} Look there, then run it again.",
+        tool=effect["tool"],
+        destination=effect["destination"],
+        key=effect["key"],
+    )
+
+
+def _same(payload: Json) -> Same:
     return str(payload["tool"]), str(payload["content_digest"])

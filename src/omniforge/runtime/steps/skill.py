@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,18 +12,22 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from omniforge.core.errors import Fatal, ProviderError, Retryable, StepFailed
+from omniforge.core.errors import Fatal, Retryable, StepFailed
+from omniforge.core.network import no_network
 from omniforge.db import Database
 from omniforge.engine.active import StepCall
 from omniforge.engine.artifacts import ArtifactStore
 from omniforge.engine.events import EventLog
 from omniforge.engine.state import Signal, StepResult, Waiting
 from omniforge.integrations.errors import ConnectionExpired, ConnectionMissing
-from omniforge.runs.service import Mode
+from omniforge.runs.service import WAITS_FOR_EFFECT, Mode
 from omniforge.runtime import effects
-from omniforge.runtime.bridge import SkillBridge
+from omniforge.runtime.bridge import GIVEN_UP_FOR, SkillBridge
 from omniforge.runtime.effects import EffectHistory, OutcomeUnknown
+from omniforge.runtime.gate import EffectAsked, EffectGate
 from omniforge.runtime.memory import SkillMemory
+from omniforge.runtime.rehearsal import Rehearsal, rehearse
+from omniforge.runtime.tools.origins import Origins
 from omniforge.runtime.tools.policy import DEFAULT_GRANT, EffectLock, EffectNotApproved, ToolPolicy
 from omniforge.runtime.tools.protocol import CallScope, Json, Tool
 from omniforge.sandboxes import KilledBy, Limits, SandboxProvider, SandboxRequest, SandboxResult
@@ -51,6 +57,12 @@ class SkillStep:
     events: EventLog
 
     async def __call__(self, call: StepCall) -> StepResult | Waiting:
+        if Mode(call.run.mode) is not Mode.DRY:
+            return await self._attempt(call)
+        with no_network():
+            return await rehearse(call, self._attempt)
+
+    async def _attempt(self, call: StepCall) -> StepResult | Waiting:
         args: Json = dict(call.step.args)
         files = await self.skills.snapshot(call.run.tenant_id, str(args["hash"]))
         script = next((path for path in SCRIPTS if path in files), None)
@@ -64,9 +76,9 @@ class SkillStep:
             folder, workspace = Path(made) / "skill", Path(made) / "workspace"
             workspace.mkdir()
             write_files(folder, files)
-            bridge = self._bridge(call, args, files["SKILL.md"], workspace)
+            bridge = self._bridge(call, args, files, workspace)
             if call.attempt > 1:
-                bridge.take_up(await self._history(call))
+                bridge.gate.take_up(await self._history(call))
             request = SandboxRequest(
                 argv=entry_argv(script.removeprefix("scripts/")),
                 stdin=_request(call, args, bridge),
@@ -76,10 +88,10 @@ class SkillStep:
             done = await self.sandbox.run(request, bridge.serve())
         return await self._result(call, bridge, done)
 
-    def _bridge(self, call: StepCall, args: Json, skill_file: bytes, workspace: Path) -> SkillBridge:
+    def _bridge(self, call: StepCall, args: Json, files: Mapping[str, bytes], workspace: Path) -> SkillBridge:
         run, facts = call.run, call.run.facts
         mode = Mode(run.mode)
-        allowed = load(skill_file).allowed_tools
+        allowed = load(files["SKILL.md"]).allowed_tools
         return SkillBridge(
             call=call,
             skill=str(args["skill"]),
@@ -89,7 +101,13 @@ class SkillStep:
                 allows=None if allowed is None else allowed.matches,
                 listed=[] if allowed is None else [str(item) for item in allowed],
             ),
-            lock=EffectLock(args.get("manifest", ())),
+            gate=EffectGate(
+                call=call,
+                tools=self.tools,
+                lock=EffectLock(args.get("manifest", ()), _origins(call, args, files)),
+                mode=mode,
+                asks=args.get("on_unlisted_effect") == "ask",
+            ),
             scope=CallScope(
                 tenant_id=run.tenant_id,
                 user_id=str(facts.get("user_id", "")),
@@ -99,20 +117,27 @@ class SkillStep:
                 connections=facts.get("connections", {}),
                 resources=tuple(facts.get("resources", ())),
             ),
-            memory=SkillMemory(self.db, run.tenant_id, run.subject, scratch=mode is not Mode.LIVE),
+            memory=SkillMemory(
+                self.db, run.tenant_id, str(facts.get("memory", run.subject)), scratch=mode is not Mode.LIVE
+            ),
+            rehearsal=Rehearsal.of(call) if mode is Mode.DRY else None,
         )
 
     async def _history(self, call: StepCall) -> EffectHistory:
         rows = await self.events.read(
             call.run.tenant_id, run_id=call.run.id, types=effects.TYPES, limit=100_000
         )
-        return EffectHistory.read(rows, call.step.key)
+        return EffectHistory.read(rows, call.step.key, held=call.run.mode == Mode.DRY.value)
 
     async def _result(self, call: StepCall, bridge: SkillBridge, done: SandboxResult) -> StepResult | Waiting:
         trouble = bridge.trouble
         if isinstance(trouble, ConnectionMissing | ConnectionExpired):
             return Waiting(
                 "connection", {"code": trouble.code, "message": trouble.message, **trouble.details}
+            )
+        if isinstance(trouble, EffectAsked):
+            return Waiting(
+                WAITS_FOR_EFFECT, {"question": trouble.message, "code": trouble.code, **trouble.details}
             )
         if isinstance(trouble, EffectNotApproved | OutcomeUnknown):
             raise trouble
@@ -123,7 +148,7 @@ class SkillStep:
         try:
             result = parse_result(done.stdout, done.exit_code, done.stderr)
         except StepFailed:
-            if isinstance(trouble, ProviderError | Retryable):
+            if isinstance(trouble, GIVEN_UP_FOR):
                 raise trouble from None  # the script gave up because the service did
             raise
         return StepResult(
@@ -131,7 +156,7 @@ class SkillStep:
             message=result.message,
             signal=Signal(result.status.value),
             artifacts=await self._keep(call.run.tenant_id, result, done.files),
-            effects=bridge.effects,
+            effects=bridge.gate.done,
         )
 
     async def _keep(
@@ -154,6 +179,12 @@ class SkillStep:
         return tuple(kept)
 
 
+def _origins(call: StepCall, args: Json, files: Mapping[str, bytes]) -> Origins:
+    """Everything that was written down before the step began. What a run is started with is data."""
+    settings = json.dumps([args.get("config"), dict(call.step.inputs)], ensure_ascii=False, default=str)
+    return Origins.of_texts([settings, *(data.decode("utf-8", "replace") for data in files.values())])
+
+
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """Lay out a skill's files; their paths were checked when they were stored."""
     for path, data in files.items():
@@ -167,7 +198,7 @@ def _request(call: StepCall, args: Json, bridge: SkillBridge) -> bytes:
     zone = str(facts.get("timezone") or "UTC")
     now = bridge.scope.logical_time.astimezone(ZoneInfo(zone))
     return render_request(
-        run_id=call.run.id,
+        run_id=_told_id(call),
         step=call.step.key,
         skill_name=str(args["skill"]),
         skill_version=str(args["hash"])[:12],
@@ -182,6 +213,15 @@ def _request(call: StepCall, args: Json, bridge: SkillBridge) -> bytes:
         },
         tools=[_offer(tool) for name, tool in bridge.tools.items() if bridge.policy.offers(name)],
     )
+
+
+def _told_id(call: StepCall) -> str:
+    """The id that a script is told: in a dry run one that is the same whenever the same thing is run."""
+    run = call.run
+    if run.mode != Mode.DRY.value:
+        return run.id
+    seed = json.dumps([run.plan_hash, run.input, run.logical_time], sort_keys=True)
+    return f"run_{hashlib.sha256(seed.encode()).hexdigest()[:28]}"
 
 
 def _offer(tool: Tool) -> Json:

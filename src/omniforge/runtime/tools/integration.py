@@ -13,7 +13,7 @@ from omniforge.integrations.errors import (
     RefusedThere,
     ResourceNotFound,
 )
-from omniforge.integrations.manifest import Access, Integration, IntegrationTool
+from omniforge.integrations.manifest import Access, Integration, IntegrationTool, Lookup
 from omniforge.integrations.service import IntegrationService
 from omniforge.runs.service import Mode
 from omniforge.runtime.tools.protocol import CallScope, Json, Target
@@ -50,9 +50,16 @@ class ConnectedTool:
     def input_schema(self) -> Json:
         return self.tool.input_schema
 
+    @property
+    def outward(self) -> bool:
+        return True
+
     def check(self, args: Json) -> Json:
         self.tool.check(args)
         return args
+
+    def lookup(self, args: Json) -> Lookup | None:
+        return self.tool.lookup(args)
 
     def subject(self, args: Json) -> str:
         target = self.tool.destination(args)
@@ -62,8 +69,14 @@ class ConnectedTool:
         found = self.tool.destination(args)
         if found is None:
             return None
-        connection = scope.connections.get(self.integration.id)
+        connection = self._connection(scope)
         return Target(self.integration.id, connection, found.resource, found.name)
+
+    def container(self, args: Json) -> str | None:
+        if self.access is not Access.READ:
+            return None
+        names = (kind.id_argument for kind in self.integration.manifest.resources)
+        return next((str(args[name]) for name in names if args.get(name)), None)
 
     def summary(self, args: Json) -> str:
         return self.tool.summary(args)
@@ -71,7 +84,7 @@ class ConnectedTool:
     async def call(self, args: Json, scope: CallScope) -> Json:
         if scope.mode is Mode.DRY:
             return await self._sample(args, scope)
-        connection = scope.connections.get(self.integration.id)
+        connection = self._connection(scope)
         if connection is None:
             raise ConnectionMissing(
                 f"This needs your {self.integration.title}. Connect it, and I'll carry on where I stopped.",
@@ -85,6 +98,11 @@ class ConnectedTool:
         ):
             return await self._ask(scope, connection, args)
 
+    def _connection(self, scope: CallScope) -> str | None:
+        """The run's connection; without a sign-in there is always one, by the integration's own id."""
+        always = None if self.integration.needs_connection else self.integration.id
+        return scope.connections.get(self.integration.id, always)
+
     async def _ask(self, scope: CallScope, connection: str, args: Json) -> Json:
         return await self.service.call_tool(scope.tenant_id, scope.user_id, connection, self.name, args)
 
@@ -93,7 +111,7 @@ class ConnectedTool:
 
     async def _sample(self, args: Json, scope: CallScope) -> Json:
         return await self.service.samples.call(
-            self.name, args, now=scope.logical_time, resources=scope.resources
+            self.name, args, now=scope.logical_time, resources=scope.resources, terms=scope.terms
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from omniforge.core.errors import Fatal, Forbidden
+from omniforge.runtime.tools.origins import Origins
 from omniforge.runtime.tools.protocol import Target
 
 DEFAULT_GRANT = ("Read", "Write", "Glob")
@@ -66,10 +67,12 @@ def _matches(name: str, tool: str) -> bool:
 class EffectLock:
     """Lets through only effects of the approved manifest, each at most as often as its cap says.
 
-    Manifest entries: `{"tool", "destination": {"integration", "connection", "resource", "name"}, "cap"}`.
+    Manifest entries: `{"tool", "destination": {"integration", "connection", "resource", "name"}, "cap"}`. A
+    destination that follows the data has `any_of` (resources) or `within` (a container) for a resource.
     """
 
     manifest: Sequence[Mapping[str, Any]]
+    origins: Origins = field(default_factory=Origins)
     used: dict[int, int] = field(default_factory=dict[int, int])
 
     def give_back(self, ticket: int) -> None:
@@ -79,7 +82,7 @@ class EffectLock:
     def count(self, tool: str, target: Target | None) -> int | None:
         """Count an effect under the first entry that has room for it; None when there is none."""
         for index, entry in enumerate(self.manifest):
-            if entry.get("tool") != tool or not _is_same(entry.get("destination") or {}, target):
+            if entry.get("tool") != tool or not self._is_same(entry.get("destination") or {}, target):
                 continue
             if self.used.get(index, 0) < int(entry.get("cap", 1)):
                 self.used[index] = self.used.get(index, 0) + 1
@@ -92,23 +95,38 @@ class EffectLock:
         if index is not None:
             return index
         where = target.name if target else "an unnamed place"
-        places: list[Mapping[str, Any]] = [entry.get("destination") or {} for entry in self.manifest]
-        approved = [str(place.get("name")) for place in places]
+        places: list[Mapping[str, Any]] = [entry.get("destination") or {} for entry in self._writes()]
+        approved = ", ".join(dict.fromkeys(str(place.get("name")) for place in places))
+        more = "" if target is None or not self._is_known(tool, target) else " as often as it did already"
         raise EffectNotApproved(
-            f"I stopped before {tool} changed {where}: "
+            f"I stopped before {tool} changed {where}{' once more' if more else ''}: "
             + (
-                f"you approved {', '.join(approved)} only." if approved else "no change outside was approved."
+                f"you approved {approved}{more or ' only'}."
+                if approved
+                else "no change outside was approved."
             ),
             tool=tool,
             destination=target.shown() if target else None,
-            approved=[dict(entry) for entry in self.manifest],
+            approved=[dict(entry) for entry in self._writes()],
         )
 
+    def _writes(self) -> list[Mapping[str, Any]]:
+        return [entry for entry in self.manifest if entry.get("access") != "read"]
 
-def _is_same(approved: Mapping[str, Any], target: Target | None) -> bool:
-    if target is None:
-        return not approved
-    same_place = (
-        approved.get("integration") == target.integration and approved.get("resource") == target.resource
-    )
-    return same_place and approved.get("connection") in (None, target.connection)
+    def _is_known(self, tool: str, target: Target) -> bool:
+        """Whether only the cap stands in the way."""
+        return any(
+            entry.get("tool") == tool and self._is_same(entry.get("destination") or {}, target)
+            for entry in self.manifest
+        )
+
+    def _is_same(self, approved: Mapping[str, Any], target: Target | None) -> bool:
+        if target is None or approved.get("integration") != target.integration:
+            return False
+        if approved.get("connection") not in (None, target.connection):
+            return False
+        if "any_of" in approved:
+            return target.resource in approved["any_of"]
+        if "within" in approved:
+            return self.origins.holds(str(approved["within"]), target.resource)
+        return approved.get("resource") == target.resource

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,7 +11,8 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from omniforge.core.shapes import checked
-from omniforge.integrations.manifest import Access
+from omniforge.integrations.manifest import Access, Lookup
+from omniforge.integrations.samples import SampleTerms
 from omniforge.runs.service import Mode
 
 Json = dict[str, Any]
@@ -37,7 +38,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class CallScope:
-    """Whose call it is: the run's tenant, mode and connections, and the step's own working folder."""
+    """Whose call it is: the run's tenant, mode and connections, and the step's own working folder.
+
+    terms: how this call meets sample data, in a run that works on them.
+    """
 
     tenant_id: str
     user_id: str
@@ -46,6 +50,10 @@ class CallScope:
     workspace: Path
     connections: Mapping[str, str] = field(default_factory=dict[str, str])
     resources: tuple[Json, ...] = ()
+    terms: SampleTerms = field(default_factory=SampleTerms)
+
+    def without_fault(self) -> CallScope:
+        return replace(self, terms=SampleTerms(self.terms.world, self.terms.shape))
 
 
 class Tool(Protocol):
@@ -63,6 +71,11 @@ class Tool(Protocol):
     @property
     def input_schema(self) -> Json: ...
 
+    @property
+    def outward(self) -> bool:
+        """Whether a call leaves this computer."""
+        ...
+
     def check(self, args: Json) -> Json:
         """The arguments, defaults filled in; `Invalid` names every mistake."""
         ...
@@ -73,6 +86,10 @@ class Tool(Protocol):
 
     def target(self, args: Json, scope: CallScope) -> Target | None: ...
 
+    def container(self, args: Json) -> str | None:
+        """What a read lists the items of: a database, say. None when it is no such read."""
+        ...
+
     def summary(self, args: Json) -> str:
         """Plain words: "posts to #team-updates"."""
         ...
@@ -81,6 +98,10 @@ class Tool(Protocol):
 
     async def hold(self, args: Json, scope: CallScope) -> Json:
         """What a call answers that is only shown and not sent (preview)."""
+        ...
+
+    def lookup(self, args: Json) -> Lookup | None:
+        """How to see whether a call with these arguments has happened; None when that cannot be seen."""
         ...
 
 
@@ -94,6 +115,7 @@ class LocalTool:
     access: Access
     run: Callable[[Any, CallScope], Awaitable[Json]]
     subject_field: str
+    outward: bool = False
 
     @property
     def input_schema(self) -> Json:
@@ -108,6 +130,9 @@ class LocalTool:
     def target(self, args: Json, scope: CallScope) -> Target | None:
         return None
 
+    def container(self, args: Json) -> str | None:
+        return None
+
     def summary(self, args: Json) -> str:
         return f"{self.name} {self.subject(args)}".strip()
 
@@ -116,3 +141,6 @@ class LocalTool:
 
     async def hold(self, args: Json, scope: CallScope) -> Json:
         return await self.call(args, scope)
+
+    def lookup(self, args: Json) -> Lookup | None:
+        return None

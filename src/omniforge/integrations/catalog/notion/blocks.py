@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 
-from omniforge.integrations.catalog.notion.shapes import Json, items, mapping, plain_text, rich_text, text
+from omniforge.integrations.catalog.notion.shapes import (
+    MOST_PARTS,
+    Json,
+    items,
+    mapping,
+    plain_text,
+    rich_text,
+    text,
+)
 
 PREFIXES = {
     "paragraph": "",
@@ -23,6 +32,11 @@ LIST_KINDS = frozenset({"bulleted_list_item", "numbered_list_item", "to_do", "to
 TRANSPARENT = frozenset({"column_list", "column", "synced_block", "table"})
 """Blocks that show only what is inside them."""
 LINKED = frozenset({"bookmark", "embed", "image", "file", "pdf", "video", "audio", "link_preview"})
+
+MOST_BLOCKS = 100
+"""Most blocks Notion takes in one request."""
+MOST_BYTES = 300_000
+"""Notion takes 500 KB in one request; property values go along with the first."""
 
 NUMBERED = re.compile(r"\d{1,6}[.)] ")
 BOLD = re.compile(r"\*\*([^*]{1,2000})\*\*")
@@ -111,7 +125,37 @@ def _link(content: Json) -> str:
 
 def blocks_of(source: str) -> list[Json]:
     """Markdown as a flat list of blocks: headings, lists, to-dos, quotes, code, dividers, paragraphs."""
-    return list(_parsed(source.replace("\r\n", "\n").split("\n")))
+    parsed = _parsed(source.replace("\r\n", "\n").split("\n"))
+    return [part for block in parsed for part in _fitting(block)]
+
+
+def _fitting(block: Json) -> Iterator[Json]:
+    """The block, or several of its kind when its text is more than Notion takes in one."""
+    kind = text(block.get("type"))
+    content = mapping(block.get(kind))
+    if "rich_text" not in content:
+        yield block
+        return
+    for parts in _cut(items(content["rich_text"]), MOST_PARTS):
+        yield {**block, kind: {**content, "rich_text": parts}}
+
+
+def batches(blocks: Sequence[Json]) -> list[list[Json]]:
+    """The blocks in requests that Notion takes: so many at most, and so many bytes. There is a first one."""
+    return _cut(blocks, MOST_BLOCKS)
+
+
+def _cut(parts: Sequence[Json], most: int) -> list[list[Json]]:
+    cut: list[list[Json]] = [[]]
+    size = 0
+    for part in parts:
+        length = len(json.dumps(part))
+        if cut[-1] and (len(cut[-1]) == most or size + length > MOST_BYTES):
+            cut.append([])
+            size = 0
+        cut[-1].append(part)
+        size += length
+    return cut
 
 
 def _parsed(lines: list[str]) -> Iterator[Json]:

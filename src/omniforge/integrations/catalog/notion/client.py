@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from omniforge.core.errors import Invalid, OmniForgeError
-from omniforge.integrations.catalog.notion.shapes import Json, items, mapping, plain_text, text
+from omniforge.integrations.catalog.notion.blocks import batches
+from omniforge.integrations.catalog.notion.shapes import (
+    Json,
+    items,
+    mapping,
+    plain_fields,
+    plain_text,
+    text,
+    title_of,
+)
 from omniforge.integrations.errors import ServiceDown
 from omniforge.integrations.rest import RestClient
 
@@ -120,16 +129,17 @@ class Notion:
 
     async def create(self, source_id: str, properties: Json, blocks: Sequence[Json]) -> Json:
         """A row with its text; what does not fit into one request is appended."""
+        first, *following = batches(blocks)
         body: Json = {
             "parent": {"type": "data_source_id", "data_source_id": object_id(source_id)},
             "properties": properties,
-            "children": list(blocks[:PAGE]),
+            "children": first,
         }
         page = await self.rest.post("/v1/pages", body, changes=True)
         try:
-            for start in range(PAGE, len(blocks), PAGE):
+            for batch in following:
                 path = f"/v1/blocks/{object_id(text(page.get('id')))}/children"
-                await self.rest.patch(path, {"children": list(blocks[start : start + PAGE])})
+                await self.rest.patch(path, {"children": batch})
         except OmniForgeError as error:  # the page is there: whoever does it again makes a second one
             raise ServiceDown(
                 f"Notion took the page, but not all of its text: {error.message}",
@@ -178,6 +188,20 @@ async def _pages(ask: Callable[[Json], Awaitable[Json]], size: int) -> AsyncGene
 
 def _as_params(paging: Json) -> list[tuple[str, str]]:
     return [(key, str(value)) for key, value in paging.items()]
+
+
+def row_of(page: Json) -> Json:
+    """A page of a database as the reading tools show it."""
+    if not text(page.get("id")):
+        raise ServiceDown("Notion sent a page that cannot be read.", retryable=True, reason="unreadable")
+    return {
+        "id": text(page.get("id")),
+        "url": text(page.get("url")),
+        "title": title_of(page),
+        "created_at": text(page.get("created_time")),
+        "edited_at": text(page.get("last_edited_time")),
+        "fields": plain_fields(page.get("properties")),
+    }
 
 
 def database_name(database: Json) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import count
 from typing import Any, cast
 
 import httpx
 
 from omniforge.integrations.catalog.notion.shapes import Json, items
 from omniforge.integrations.catalog.notion.standin.app import create_app
-from omniforge.integrations.catalog.notion.standin.state import Grant, StandinState
+from omniforge.integrations.catalog.notion.standin.state import StandinState
 from omniforge.integrations.catalog.notion.standin.workspace import (
     Field,
     Row,
@@ -22,6 +21,7 @@ from omniforge.integrations.catalog.notion.standin.workspace import (
     read_fixture,
     stable_id,
 )
+from omniforge.integrations.standin import Grant, sample_transport
 
 SAMPLE_DAYS = (1, 2, 3, 4, 5, 6, 8, 10, 12)
 
@@ -31,21 +31,13 @@ def transport(
 ) -> httpx.AsyncBaseTransport:
     """Answers every request of a dry run; the same for the same arguments, and gone with the transport."""
     state = StandinState(
-        now=lambda: now, rate_per_second=None, fill=lambda _: sample_workspace(now, resources, empty=empty)
+        now=lambda: now,
+        rate_per_second=None,
+        steady=True,
+        open_to=Grant(),
+        fill=lambda _: sample_workspace(now, resources, empty=empty),
     )
-    state.access = _AnyToken(Grant(state.workspace.people[0].id, "", "sample"))
-    return httpx.ASGITransport(create_app(state))
-
-
-class _AnyToken(dict[str, Grant]):
-    """Samples need no credential: every token is good."""
-
-    def __init__(self, grant: Grant) -> None:
-        super().__init__()
-        self._grant = grant
-
-    def get(self, key: str, default: Any = None, /) -> Grant:
-        return self._grant
+    return sample_transport(create_app(state))
 
 
 def sample_workspace(
@@ -53,8 +45,6 @@ def sample_workspace(
 ) -> Workspace:
     """The fixture's databases, then one database for each resource whose fields are known."""
     workspace = empty_workspace(lambda: now)
-    numbers = count(1)
-    workspace.new_id = lambda: stable_id("made in a dry run", next(numbers))
     workspace.stand_in_for = workspace.tables[0].id
     by_name = {person.name: person.id for person in workspace.people}
     if not empty:

@@ -24,7 +24,11 @@ READ_ONLY = frozenset(
     }
 )
 TEXT_CHUNK = 2000
-"""Longest text content Notion takes in one rich text object; it takes 100 of them."""
+"""Longest text content Notion takes in one rich text object."""
+MOST_PARTS = 100
+"""Most objects Notion takes in one list: parts of a text, options, people, related pages."""
+LONGEST = {"url": 2000, "email": 200, "phone_number": 200}
+LONGEST_OPTION = 100
 
 
 def mapping(value: Any) -> Json:
@@ -177,14 +181,30 @@ def property_values(fields: Mapping[str, Any], schema: Json, people: Mapping[str
     return values
 
 
+def holds(prop: Json, written: Json) -> bool:
+    """Whether a page's property has the value of one made by `property_values`."""
+    return _comparable(prop) == _comparable({"type": next(iter(written), ""), **written})
+
+
+def _comparable(prop: Json) -> Any:
+    kind = text(prop.get("type"))
+    match kind:
+        case "people" | "relation":
+            return sorted(text(one.get("id")) for one in items(prop.get(kind)))
+        case "multi_select":
+            return sorted(text(one.get("name")) for one in items(prop.get(kind)))
+        case _:
+            return plain_value(prop)
+
+
 def _written(kind: str, value: Any, people: Mapping[str, str]) -> Any:
     match kind:
         case "title" | "rich_text":
-            return rich_text("" if value is None else str(value))
+            return rich_text(_within("" if value is None else str(value), TEXT_CHUNK * MOST_PARTS))
         case "select" | "status":
-            return {"name": _string(value)} if value is not None else None
+            return {"name": _option(value)} if value is not None else None
         case "multi_select":
-            return [{"name": name} for name in _strings(value)]
+            return [{"name": _option(name)} for name in _strings(value)]
         case "people":
             return [{"object": "user", "id": person_id(name, people)} for name in _strings(value)]
         case "relation":
@@ -200,7 +220,7 @@ def _written(kind: str, value: Any, people: Mapping[str, str]) -> Any:
                 raise TypeError("a number")
             return value
         case _:
-            return _string(value) if value is not None else None
+            return _within(_string(value), LONGEST.get(kind, TEXT_CHUNK)) if value is not None else None
 
 
 def person_id(name: str, people: Mapping[str, str]) -> str:
@@ -213,6 +233,19 @@ def person_id(name: str, people: Mapping[str, str]) -> str:
     raise ValueError(f"nobody in the workspace is called {name!r}")
 
 
+def _within(words: str, longest: int) -> str:
+    if len(words) > longest:
+        raise ValueError(f"at most {longest} characters")
+    return words
+
+
+def _option(value: Any) -> str:
+    name = _string(value)
+    if "," in name or not 1 <= len(name) <= LONGEST_OPTION:
+        raise ValueError(f"a text without commas, at most {LONGEST_OPTION} characters")
+    return name
+
+
 def _string(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("a text")
@@ -223,4 +256,6 @@ def _strings(value: Any) -> list[str]:
     if value is None:
         return []
     listed = cast("list[Any]", value) if isinstance(value, list) else [value]
+    if len(listed) > MOST_PARTS:
+        raise ValueError(f"at most {MOST_PARTS} of them")
     return [_string(item) for item in listed]

@@ -4,84 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import httpx
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from omniforge.core.clock import rfc3339
 from omniforge.core.errors import Invalid
 from omniforge.integrations.catalog.notion import blocks as markdown
 from omniforge.integrations.catalog.notion import filters, shapes
-from omniforge.integrations.catalog.notion.client import Gathered, Notion, database_name, each, object_id
+from omniforge.integrations.catalog.notion.arguments import (
+    MOST_ROWS,
+    CreatePage,
+    FindChange,
+    FindPage,
+    ListDatabases,
+    Nothing,
+    OneDatabase,
+    OnePage,
+    QueryDatabase,
+    UpdatePage,
+)
+from omniforge.integrations.catalog.notion.client import (
+    Gathered,
+    Notion,
+    database_name,
+    each,
+    object_id,
+    row_of,
+)
 from omniforge.integrations.catalog.notion.shapes import Json, mapping, text
 from omniforge.integrations.errors import ConflictThere, ServiceDown
-from omniforge.integrations.manifest import Access, Arguments, Destination, IntegrationTool, Mark
+from omniforge.integrations.manifest import Access, Arguments, Destination, IntegrationTool, Lookup
 from omniforge.integrations.rest import RestClient
 
-MOST_ROWS = 10_000
-"""Notion answers no more rows than this to one question."""
 LOOKED_AT_FOR_MARK = 25
-
-Id = Annotated[str, StringConstraints(min_length=1, max_length=500)]
-
-
-class _Arguments(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Nothing(_Arguments):
-    """No arguments."""
-
-
-class ListDatabases(_Arguments):
-    search: str | None = Field(default=None, max_length=200, description="Part of the name.")
-
-
-class OneDatabase(_Arguments):
-    database_id: Id
-
-
-class FieldFilter(_Arguments):
-    field: str = Field(description="Name of a field, or edited_at, created_at.")
-    op: str = Field(description="equals, does_not_equal, contains, is_empty, before, greater_than …")
-    value: str | float | bool | None = None
-
-
-class Sort(_Arguments):
-    field: str
-    direction: Literal["ascending", "descending"] = "ascending"
-
-
-class QueryDatabase(_Arguments):
-    database_id: Id
-    edited_after: AwareDatetime | None = Field(default=None, description="Included.")
-    edited_before: AwareDatetime | None = Field(default=None, description="Excluded.")
-    created_after: AwareDatetime | None = Field(default=None, description="Included.")
-    filters: list[FieldFilter] = Field(default_factory=list[FieldFilter], max_length=20)
-    sort: Sort | None = None
-    limit: int = Field(default=MOST_ROWS, ge=1, le=MOST_ROWS)
-
-
-class OnePage(_Arguments):
-    page_id: Id
-
-
-class CreatePage(_Arguments):
-    database_id: Id
-    fields: dict[str, Any] = Field(min_length=1)
-    text: str | None = Field(default=None, max_length=200_000, description="Body as Markdown.")
-    mark: Mark | None = Field(default=None, description="Idempotency mark to find the page by.")
-
-
-class UpdatePage(_Arguments):
-    page_id: Id
-    fields: dict[str, Any] = Field(min_length=1)
-
-
-class FindPage(_Arguments):
-    database_id: Id
-    mark: Mark
 
 
 async def who_am_i(client: RestClient, _: Nothing) -> Json:
@@ -96,6 +52,7 @@ async def who_am_i(client: RestClient, _: Nothing) -> Json:
             "id": text(bot.get("workspace_id")) or text(me.get("id")),
             "name": text(bot.get("workspace_name")) or text(me.get("name"), "Notion workspace"),
         },
+        "acts_as": {"id": text(me.get("id")), "name": text(me.get("name"), "OmniForge")},
     }
 
 
@@ -153,7 +110,7 @@ async def query_database(client: RestClient, args: QueryDatabase) -> Json:
         found.truncated |= part.truncated
         if len(found.results) > args.limit:
             break
-    rows = [_row(page) for page in found.results[: args.limit]]
+    rows = [row_of(page) for page in found.results[: args.limit]]
     cut = any(shapes.is_cut(page.get("properties")) for page in found.results[: args.limit])
     return {"rows": rows, "truncated": found.truncated or cut or len(found.results) > args.limit}
 
@@ -180,9 +137,9 @@ async def read_page(client: RestClient, args: OnePage) -> Json:
     notion = Notion(client)
     page = await notion.page(args.page_id)
     content = await notion.content(text(page.get("id"), args.page_id))
-    row = _row(page)
+    row = row_of(page)
     return {
-        **{key: row[key] for key in ("id", "title", "url", "edited_at", "fields")},
+        **{key: row[key] for key in ("id", "title", "url", "created_at", "edited_at", "fields")},
         "text": markdown.markdown([block for block in content.results if not _is_mark(block)]),
         "truncated": content.truncated or shapes.is_cut(page.get("properties")),
     }
@@ -226,6 +183,16 @@ async def find_page(client: RestClient, args: FindPage) -> Json:
     return {"page": None}
 
 
+async def find_change(client: RestClient, args: FindChange) -> Json:
+    """The page, when its fields have these values already; compared as they would be written."""
+    notion = Notion(client)
+    page = await notion.page(args.page_id)
+    schema = mapping(page.get("properties"))
+    wanted = shapes.property_values(args.fields, schema, await _people(notion, args.fields, schema))
+    there = all(shapes.holds(mapping(schema[name]), mapping(value)) for name, value in wanted.items())
+    return {"page": _made(page) if there else None}
+
+
 MARK = "Added by OmniForge, mark "
 
 
@@ -257,19 +224,6 @@ async def _people(notion: Notion, fields: Json, schema: Json) -> dict[str, str]:
     return await notion.people() if wanted else {}
 
 
-def _row(page: Json) -> Json:
-    if not text(page.get("id")):
-        raise ServiceDown("Notion sent a page that cannot be read.", retryable=True, reason="unreadable")
-    return {
-        "id": text(page.get("id")),
-        "url": text(page.get("url")),
-        "title": shapes.title_of(page),
-        "created_at": text(page.get("created_time")),
-        "edited_at": text(page.get("last_edited_time")),
-        "fields": shapes.plain_fields(page.get("properties")),
-    }
-
-
 def _made(page: Json) -> Json:
     if not text(page.get("id")):
         raise ServiceDown(
@@ -293,6 +247,12 @@ def _container(key: str) -> Any:
         return Destination(resource, resource)
 
     return destination
+
+
+def _looked_up_by_mark(args: Arguments) -> Lookup | None:
+    if not args.get("mark"):
+        return None
+    return Lookup("notion.find_page", {key: args[key] for key in FindPage.model_fields}, "page")
 
 
 def _fields(args: Arguments) -> str:
@@ -366,6 +326,7 @@ TOOLS: tuple[IntegrationTool, ...] = (
         summary=lambda args: f"adds a page to a Notion database, filling {_fields(args)}",
         run=create_page,
         destination=_container("database_id"),
+        lookup=_looked_up_by_mark,
     ),
     IntegrationTool(
         name="notion.update_page",
@@ -375,6 +336,9 @@ TOOLS: tuple[IntegrationTool, ...] = (
         summary=lambda args: f"changes {_fields(args)} of a Notion page",
         run=update_page,
         destination=_container("page_id"),
+        lookup=lambda args: Lookup(
+            "notion.find_change", {key: args[key] for key in FindChange.model_fields}, "page"
+        ),
     ),
     IntegrationTool(
         name="notion.find_page",
@@ -383,5 +347,13 @@ TOOLS: tuple[IntegrationTool, ...] = (
         access=Access.READ,
         summary=lambda _: "checks whether the page was added already",
         run=find_page,
+    ),
+    IntegrationTool(
+        name="notion.find_change",
+        description="Says whether fields of a page have given values already.",
+        arguments=FindChange,
+        access=Access.READ,
+        summary=lambda args: f"looks whether {_fields(args)} of a Notion page is changed already",
+        run=find_change,
     ),
 )

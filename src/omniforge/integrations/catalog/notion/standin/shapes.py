@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from omniforge.integrations.catalog.notion.standin.workspace import (
 
 LONGEST_TEXT = 2000
 MOST_PARTS = 100
+LONGEST_OPTION = 100
 
 
 def rich(words: str) -> list[Json]:
@@ -105,11 +107,15 @@ def source_json(workspace: Workspace, table: Table) -> Json:
         "description": [],
         "parent": {"type": "database_id", "database_id": table.id},
         "database_parent": {"type": "workspace", "workspace": True},
+        "is_inline": False,
         "in_trash": False,
         "created_time": rfc3339(table.created),
+        "created_by": {"object": "user", "id": workspace.people[0].id},
         "last_edited_time": rfc3339(_edited(workspace, table)),
+        "last_edited_by": {"object": "user", "id": workspace.people[0].id},
         "properties": {field.name: _schema(field) for field in table.fields},
         "icon": None,
+        "cover": None,
         "url": address(table.id),
         "public_url": None,
     }
@@ -122,10 +128,18 @@ def _edited(workspace: Workspace, table: Table) -> datetime:
 def _schema(field: Field) -> Json:
     inner: Json = {}
     if field.type in ("select", "multi_select", "status"):
-        inner = {"options": [option(field, name) for name in field.options]}
+        inner = {"options": [{**option(field, name), "description": None} for name in field.options]}
     if field.type == "status":
         inner["groups"] = []
-    return {"id": field_id(field), "name": field.name, "type": field.type, field.type: inner}
+    if field.type == "number":
+        inner["format"] = "number"
+    return {
+        "id": field_id(field),
+        "name": field.name,
+        "description": None,
+        "type": field.type,
+        field.type: inner,
+    }
 
 
 def page_json(workspace: Workspace, table: Table, row: Row, only: set[str] | None = None) -> Json:
@@ -142,6 +156,7 @@ def page_json(workspace: Workspace, table: Table, row: Row, only: set[str] | Non
         "icon": None,
         "parent": {"type": "data_source_id", "data_source_id": table.source_id, "database_id": table.id},
         "in_trash": row.in_trash,
+        "is_archived": False,
         "is_locked": False,
         "properties": {f.name: _property(workspace, f, row) for f in fields},
         "url": address(row.id),
@@ -179,19 +194,68 @@ def _property(workspace: Workspace, field: Field, row: Row) -> Json:
     return {**made, "has_more": False} if field.type == "relation" else made
 
 
-def block_json(block: Block) -> Json:
-    content = dict(block.content)
+def block_json(workspace: Workspace, block: Block, parent: Json) -> Json:
+    content = {**_looks(block.kind), **block.content}
     if isinstance(content.get("rich_text"), list):
         content["rich_text"] = [_part(part) for part in content["rich_text"]]
     return {
         "object": "block",
         "id": block.id,
+        "parent": parent,
         "type": block.kind,
         "created_time": rfc3339(block.created),
+        "created_by": {"object": "user", "id": workspace.bot_id},
         "last_edited_time": rfc3339(block.created),
+        "last_edited_by": {"object": "user", "id": workspace.bot_id},
         "has_children": bool(block.children),
         "in_trash": False,
         block.kind: content,
+    }
+
+
+def _looks(kind: str) -> Json:
+    """What a block has besides its text, as it is when nobody chose anything."""
+    match kind:
+        case "divider":
+            return {}
+        case "code":
+            return {"caption": []}
+        case "paragraph":
+            return {"color": "default", "icon": None}
+        case "heading_1" | "heading_2" | "heading_3":
+            return {"color": "default", "is_toggleable": False}
+        case "to_do":
+            return {"color": "default", "checked": False}
+        case _:
+            return {"color": "default"}
+
+
+def delivery_json(workspace: Workspace, about: Json) -> Json:
+    """A webhook's body: `{event, page, properties?, author?}` as Notion tells it."""
+    row = workspace.rows[str(about["page"])]
+    table = workspace.table(row.table_id)
+    author = str(about.get("author") or workspace.bot_id)
+    kind = "bot" if author == workspace.bot_id else "person"
+    data: Json = {
+        "parent": {"id": row.table_id, "type": "database", "data_source_id": table.source_id if table else ""}
+    }
+    if about["event"] == "page.properties_updated":
+        names = {field.name: field_id(field) for field in (table.fields if table else [])}
+        data["updated_properties"] = [names.get(name, name) for name in about.get("properties", [])]
+    return {
+        "id": str(uuid.uuid4()),
+        "timestamp": rfc3339(workspace.now()),
+        "workspace_id": workspace.id,
+        "workspace_name": workspace.name,
+        "subscription_id": stable_id("subscription"),
+        "integration_id": stable_id("integration"),
+        "authors": [{"id": author, "type": kind}],
+        "accessible_by": [{"id": workspace.bot_id, "type": "bot"}],
+        "attempt_number": 1,
+        "api_version": "2025-09-03",
+        "type": about["event"],
+        "entity": {"id": row.id, "type": "page"},
+        "data": data,
     }
 
 
@@ -250,6 +314,8 @@ def _chosen(workspace: Workspace, field: Field, given: Any) -> Any:
 
 def _option(field: Field, name: str) -> str:
     if name not in field.options:
+        if "," in name or len(name) > LONGEST_OPTION:
+            raise NotAccepted(f"Invalid {field.type} option, commas not allowed: {name}")
         if field.type == "status":
             raise NotAccepted(f'Status option "{name}" does not exist.')
         field.options = [*field.options, name]  # select options are made by being used

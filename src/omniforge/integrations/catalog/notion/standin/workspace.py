@@ -9,17 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+
+from omniforge.integrations.standin.state import Json, stable_id
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
-NAMESPACE = uuid.UUID("6f0a4c1e-2f5d-5b7e-9c39-0d1f4e7a9b10")
-
-Json = dict[str, Any]
-
-
-def stable_id(*parts: object) -> str:
-    """The same id for the same thing in every start, so that samples and the server agree."""
-    return str(uuid.uuid5(NAMESPACE, "/".join(str(part) for part in parts)))
 
 
 @dataclass(slots=True)

@@ -1,0 +1,1 @@
+"""GitHub: repositories with their issues, pull requests, commits, releases and files."""

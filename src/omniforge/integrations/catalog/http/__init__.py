@@ -1,0 +1,1 @@
+"""JSON and text at web addresses that data name."""

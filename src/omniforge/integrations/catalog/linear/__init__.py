@@ -1,0 +1,1 @@
+"""Linear: issues of a workspace's teams and projects, read and changed through its GraphQL API."""

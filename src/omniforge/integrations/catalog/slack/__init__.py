@@ -1,0 +1,1 @@
+"""Slack: channels, messages and people of a workspace."""

@@ -1,0 +1,1 @@
+"""Deliveries of any program that signs as Standard Webhooks says."""
