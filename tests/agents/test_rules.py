@@ -40,7 +40,7 @@ def two(**second: Any) -> list[dict[str, Any]]:
         ({"trigger_type": "event_driven"}, "event_config"),
         ({"misfire_policy": "sometimes"}, "misfire_policy"),
         ({"integrations": ["notion", "fax"]}, "integrations[1]"),
-        ({"settings": {"on_unlisted_effect": "ask"}}, "settings.on_unlisted_effect"),
+        ({"settings": {"on_unlisted_effect": "send"}}, "settings.on_unlisted_effect"),
         ({"skills": two(order=1)}, "skills[1].order"),
         ({"skills": two(order=0)}, "skills[1].order"),
         ({"skills": two(name="Read It")}, "skills[1].name"),

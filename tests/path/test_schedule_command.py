@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from rich.console import Console
 from sqlalchemy import text
 from typer.testing import CliRunner
 
@@ -16,6 +18,7 @@ from engine_house import person
 from omniforge.bootstrap import Installation
 from omniforge.cli.demo import free_port
 from omniforge.cli.main import app
+from omniforge.cli.schedule import show_schedules
 from omniforge.cli.server import serving
 from omniforge.core.config import Settings
 
@@ -26,7 +29,7 @@ class Desk:
     """A person at a terminal beside a running server."""
 
     def __init__(self, settings: Settings, house: Installation) -> None:
-        self.house = house
+        self.house, self.settings = house, settings
         self.environment = {
             "OMNIFORGE_HOME": str(settings.home),
             "OMNIFORGE_PORT": str(settings.port),
@@ -72,9 +75,10 @@ async def test_schedules_are_listed_in_words_with_what_became_of_the_last_fire(d
             ),
             {"id": made, "at": at},
         )
-    code, out = await desk.says("list")
-    assert code == 0
-    (line,) = [line for line in out.splitlines() if made in line]
+    wide = Console(file=io.StringIO(), width=300)
+    await show_schedules(desk.settings, wide, as_json=False)
+    shown = cast("io.StringIO", wide.file).getvalue()
+    (line,) = [line for line in shown.splitlines() if made in line]
     for part in ("At 08:30 on Monday", "Europe/Berlin", "Mon 23 Nov 08:30", "dropped", "Too late."):
         assert part in line
     code, out = await desk.says("list", "--json")

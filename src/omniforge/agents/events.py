@@ -60,7 +60,7 @@ def match(
     """author: what the service calls us, where that is known. Without the item no filter can be asked."""
     if occurrence.type != config.event:
         return Match.OTHER
-    if config.resource is not None and not _is_same(config.resource, occurrence.resource):
+    if config.resource is not None and not is_same_place(config.resource, occurrence.resource):
         return Match.OTHER
     if author and occurrence.author == author and not config.include_own:
         return Match.OWN
@@ -102,7 +102,7 @@ def _bound(condition: str) -> str:
     return f"[input.event].all(event, ({condition}\n))"
 
 
-def _is_same(wanted: str, found: str | None) -> bool:
+def is_same_place(wanted: str, found: str | None) -> bool:
     """UUIDs are written with and without dashes; the case of letters means nothing anywhere."""
     return found is not None and _plain(wanted) == _plain(found)
 

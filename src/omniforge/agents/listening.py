@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from omniforge.agents import hook_store
 from omniforge.agents.content import AgentContent, AgentStatus, EventConfig, EventMode
-from omniforge.agents.events import mode_of
+from omniforge.agents.events import is_same_place, mode_of
 from omniforge.agents.hook_store import CursorRow, HookRow
 from omniforge.agents.hooks import app_secrets, integration_of
 from omniforge.agents.rooms import Connections
@@ -25,6 +25,7 @@ from omniforge.core.errors import Invalid, OmniForgeError
 from omniforge.db import Database
 from omniforge.integrations.errors import ServiceDown
 from omniforge.integrations.manifest import EventKind, Integration, Occurrence
+from omniforge.integrations.schemas import Resource
 from omniforge.integrations.webhooks import text_at
 
 Json = dict[str, Any]
@@ -54,6 +55,10 @@ class Sources(Connections, Protocol):
         """Everything of one kind that happened since that time, that moment included."""
         ...
 
+    async def describe_resource(
+        self, actor: Actor, connection_id: str, resource_id: str, kind: str | None = None
+    ) -> Resource: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Listening:
@@ -77,6 +82,10 @@ class Listening:
         config = self.config
         parts = (config.integration, config.event, config.resource or "", self.connection_id)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
+
+
+class _NotHere(Invalid):
+    """It cannot be looked for as it was asked for."""
 
 
 class Ears:
@@ -111,17 +120,18 @@ class Ears:
             cursor is not None and cursor.source == plain.source and row.status == AgentStatus.ACTIVE.value
         )
         author: str | None = None
+        seen: list[str] | None = None
         try:
             async with asyncio.timeout(PATIENCE):
+                await self._check_place(actor, integration, connection_id, config, kind)
                 author = await self.author(actor.tenant_id, actor.user_id, integration, connection_id)
-                seen = None
                 if since is not None and not known:
                     seen = await self._seen(actor, connection_id, config, since)
-        except Invalid:
+        except _NotHere:
             if not stands_in:
                 raise
             # It can be delivered from anywhere, but looked for in one place only: nothing stands in.
-            return Listening(config, kind, connection_id, workspace_id, author)
+            since, stands_in = None, False
         except TimeoutError:
             raise ServiceDown(
                 f"{integration.title} isn't answering, so what is there already could not be seen. "
@@ -129,6 +139,30 @@ class Ears:
                 retryable=True,
             ) from None
         return Listening(config, kind, connection_id, workspace_id, author, since, seen, stands_in)
+
+    async def _check_place(
+        self,
+        actor: Actor,
+        integration: Integration,
+        connection_id: str,
+        config: EventConfig,
+        kind: EventKind,
+    ) -> None:
+        """What it listens to has to be there for the person's own connection, and be named by its id.
+
+        Deliveries are routed by workspace only: without this, one could listen to what one may not see.
+        """
+        kinds = {one.kind: one for one in integration.manifest.resources}
+        described = kinds.get(kind.resource_kind or "")
+        if config.resource is None or described is None or described.describe_tool is None:
+            return
+        found = await self.sources.describe_resource(actor, connection_id, config.resource, described.kind)
+        if not is_same_place(config.resource, found.id):
+            raise Invalid(
+                f"{config.resource} is {found.id} in {integration.title}: put that in event_config.resource.",
+                code="resource_by_id",
+                resource=found.id,
+            )
 
     def _stands_in(self, config: EventConfig, kind: EventKind, hook: HookRow | None) -> bool:
         """Whether it has to be polled because nobody was told to deliver."""
@@ -146,7 +180,10 @@ class Ears:
         self, actor: Actor, connection_id: str, config: EventConfig, since: datetime
     ) -> list[str]:
         place = (actor.tenant_id, actor.user_id, connection_id)
-        found = await self.sources.poll(*place, config.event, config.resource, since)
+        try:
+            found = await self.sources.poll(*place, config.event, config.resource, since)
+        except Invalid as error:
+            raise _NotHere(error.message, code=error.code, **error.details) from error
         return sorted({mark_of(occurrence) for occurrence in found})
 
     async def author(

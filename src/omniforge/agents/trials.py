@@ -9,6 +9,7 @@ from typing import Any
 
 from omniforge.agents import cases, store
 from omniforge.agents.content import AgentStatus, ExecutionStatus, Suite, TestMode
+from omniforge.agents.examples import Examples
 from omniforge.agents.executions import Executions
 from omniforge.agents.launch import Launch, Occasion
 from omniforge.agents.people import bookkeeper
@@ -54,6 +55,7 @@ class Trials:
 
     def __init__(self, db: Database, launch: Launch, executions: Executions, clock: Clock) -> None:
         self.db, self.launch, self.executions, self.clock = db, launch, executions, clock
+        self.examples = Examples(launch.integrations)
         self.probes = Probes(executions, launch.integrations.catalog)
 
     async def start(self, actor: Actor, row: AgentRow, wish: Wish) -> TestRow:
@@ -61,7 +63,8 @@ class Trials:
 
         A preview needs the connections. A dry run uses none, and takes place at the moment the agent was
         made: the same content always meets the same sample data. A live test has the effects of the last
-        passed test of the same content, and no others.
+        passed test of the same content, and no others. An agent that events start is given the latest one
+        where the wish has no input.
         """
         if row.status == AgentStatus.ARCHIVED.value:
             raise Conflict("This agent was deleted.", code="archived", agent_id=row.id)
@@ -72,11 +75,17 @@ class Trials:
             manifest = await self._confirmed(actor, row, snapshot.hash, wish)
         connections = await self._connections(actor, row, wish.mode)
         now = self.clock.now()
+        moment = row.created_at if wish.mode is TestMode.DRY else now
+        given = wish.input_data
+        if not given and wish.mode is TestMode.DRY:
+            given = await self.examples.sample(content, moment, wish.resources)
+        elif not given:
+            given = await self.examples.latest(actor, content, connections, moment)
         occasion = Occasion(
             mode=Mode(wish.mode.value),
-            input_data=wish.input_data,
+            input_data=given,
             trigger_type=TRIGGER,
-            logical_time=row.created_at if wish.mode is TestMode.DRY else now,
+            logical_time=moment,
             resources=wish.resources,
         )
         run_id = await self.launch.start(

@@ -27,6 +27,8 @@ AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)
 """When a job that lost its worker is due: long ago by any clock."""
 LOOK_EVERY = 1.0
 """Seconds between two looks for jobs whose announcement was missed, or whose time has come."""
+CANCEL_AGAIN = 5.0
+"""Seconds that what is cancelled may take to leave before it is told again."""
 RESTART_DELAY = 1.0
 FOREIGN_JOB_DELAY = 2.0
 
@@ -74,6 +76,7 @@ class Queue:
         self._wake = wake
         self._repair = repair
         self._tasks: list[asyncio.Task[None]] = []
+        self._closing = False
         conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self.app = procrastinate.App(
             connector=procrastinate.PsycopgConnector(
@@ -93,14 +96,16 @@ class Queue:
 
     async def close(self) -> None:
         """Stop fetching; runs that do not end soon are left to other workers, as after a crash."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._closing, left = True, set(self._tasks)
+        while left:  # what is cancelled inside a query may lose its cancellation there
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=self.heartbeat.leaving + CANCEL_AGAIN)
         self._tasks.clear()
         await self.app.close_async()
 
     async def _work(self) -> None:
-        while True:
+        while not self._closing:
             try:
                 await self.app.run_worker_async(
                     queues=[QUEUE],
@@ -121,7 +126,7 @@ class Queue:
 
     async def _watch(self) -> None:
         """Take over the jobs of workers that gave no sign of life. Every worker does this."""
-        while True:
+        while not self._closing:
             try:
                 await self.take_over()
                 await self._repair()

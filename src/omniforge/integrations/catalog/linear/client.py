@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from omniforge.integrations.catalog.linear.queries import operations
-from omniforge.integrations.catalog.linear.shapes import Json, items, mapping, text
+from omniforge.integrations.catalog.linear.shapes import Json
 from omniforge.integrations.catalog.linear.trouble import is_partial
 from omniforge.integrations.errors import RefusedThere, ServiceDown
+from omniforge.integrations.loose import items, mapping, text
 from omniforge.integrations.rest import RestClient
 
 PAGE = 100

@@ -10,8 +10,9 @@ from omniforge.core.clock import rfc3339
 from omniforge.core.errors import Invalid
 from omniforge.integrations.catalog.linear import shapes
 from omniforge.integrations.catalog.linear.client import PAGE, Linear, is_id
-from omniforge.integrations.catalog.linear.shapes import Json, mapping, nodes, text
+from omniforge.integrations.catalog.linear.shapes import Json, nodes
 from omniforge.integrations.errors import ServiceDown
+from omniforge.integrations.loose import mapping, text
 from omniforge.integrations.manifest import EventKind, Occurrence
 from omniforge.integrations.rest import RestClient
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from omniforge.core.errors import Invalid
 from omniforge.integrations.catalog.linear.client import Linear, is_id
-from omniforge.integrations.catalog.linear.shapes import CLOSED, PRIORITIES, STATE_TYPES, Json, mapping, text
+from omniforge.integrations.catalog.linear.shapes import CLOSED, PRIORITIES, STATE_TYPES, Json
+from omniforge.integrations.loose import mapping, text
 
 MOST_SHOWN = 8
 

@@ -18,7 +18,8 @@ from omniforge.integrations.catalog.linear.arguments import (
     Search,
 )
 from omniforge.integrations.catalog.linear.client import Gathered, Linear, id_from, made
-from omniforge.integrations.catalog.linear.shapes import Json, items, mapping, text
+from omniforge.integrations.catalog.linear.shapes import Json
+from omniforge.integrations.loose import items, mapping, text
 from omniforge.integrations.rest import RestClient
 
 

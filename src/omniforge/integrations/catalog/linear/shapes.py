@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from omniforge.integrations.errors import ServiceDown
+from omniforge.integrations.loose import items, mapping, text
 
 Json = dict[str, Any]
 
@@ -27,22 +28,6 @@ CHANGES = {
     "description": "description", "updatedDescription": "description",
 }  # fmt: skip
 """What a webhook (`updatedFrom`) and the history call a changed field, and what the reading tools call it."""
-
-
-def mapping(value: Any) -> Json:
-    """The object, or an empty one when something else stands there."""
-    return cast("Json", value) if isinstance(value, dict) else {}
-
-
-def items(value: Any) -> list[Json]:
-    """The objects of a list; whatever else is in it is left out."""
-    if not isinstance(value, list):
-        return []
-    return [cast("Json", item) for item in cast("list[Any]", value) if isinstance(item, dict)]
-
-
-def text(value: Any, default: str = "") -> str:
-    return value if isinstance(value, str) else default
 
 
 def nodes(value: Any) -> list[Json]:

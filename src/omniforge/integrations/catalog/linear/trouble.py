@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
-from omniforge.integrations.catalog.linear.shapes import Json, items, mapping, text
+from omniforge.integrations.catalog.linear.shapes import Json
+from omniforge.integrations.loose import items, mapping, text
 from omniforge.integrations.rest import Answer, Said, Trouble
 
 UNNAMED_PAUSE = 30.0

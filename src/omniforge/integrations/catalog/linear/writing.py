@@ -8,8 +8,9 @@ from omniforge.core.errors import Invalid
 from omniforge.integrations.catalog.linear import names, shapes
 from omniforge.integrations.catalog.linear.arguments import AddComment, CreateIssue, IssueFields, UpdateIssue
 from omniforge.integrations.catalog.linear.client import Linear, id_from, made
-from omniforge.integrations.catalog.linear.shapes import Json, mapping, text
+from omniforge.integrations.catalog.linear.shapes import Json
 from omniforge.integrations.errors import ConflictThere
+from omniforge.integrations.loose import mapping, text
 from omniforge.integrations.rest import RestClient
 
 

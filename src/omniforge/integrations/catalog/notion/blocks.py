@@ -6,15 +6,8 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from omniforge.integrations.catalog.notion.shapes import (
-    MOST_PARTS,
-    Json,
-    items,
-    mapping,
-    plain_text,
-    rich_text,
-    text,
-)
+from omniforge.integrations.catalog.notion.shapes import MOST_PARTS, Json, plain_text, rich_text
+from omniforge.integrations.loose import items, mapping, text
 
 PREFIXES = {
     "paragraph": "",

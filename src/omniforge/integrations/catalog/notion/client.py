@@ -10,16 +10,9 @@ from typing import Any, TypeVar
 
 from omniforge.core.errors import Invalid, OmniForgeError
 from omniforge.integrations.catalog.notion.blocks import batches
-from omniforge.integrations.catalog.notion.shapes import (
-    Json,
-    items,
-    mapping,
-    plain_fields,
-    plain_text,
-    text,
-    title_of,
-)
+from omniforge.integrations.catalog.notion.shapes import Json, plain_fields, plain_text, title_of
 from omniforge.integrations.errors import ServiceDown
+from omniforge.integrations.loose import items, mapping, text
 from omniforge.integrations.rest import RestClient
 
 PAGE = 100

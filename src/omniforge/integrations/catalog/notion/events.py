@@ -12,8 +12,9 @@ from datetime import datetime
 from omniforge.core.clock import rfc3339
 from omniforge.core.errors import Invalid
 from omniforge.integrations.catalog.notion.client import Notion, object_id, row_of
-from omniforge.integrations.catalog.notion.shapes import Json, items, mapping, text
+from omniforge.integrations.catalog.notion.shapes import Json
 from omniforge.integrations.errors import ServiceDown
+from omniforge.integrations.loose import items, mapping, text
 from omniforge.integrations.manifest import EventKind, Occurrence
 from omniforge.integrations.rest import RestClient
 

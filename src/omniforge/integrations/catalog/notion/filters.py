@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omniforge.core.errors import Invalid
-from omniforge.integrations.catalog.notion.shapes import Json, mapping, person_id, text
+from omniforge.integrations.catalog.notion.shapes import Json, person_id
+from omniforge.integrations.loose import mapping, text
 
 TEXT_OPS = frozenset({"equals", "does_not_equal", "contains", "does_not_contain", "is_empty", "is_not_empty"})
 CHOICE_OPS = frozenset({"equals", "does_not_equal", "is_empty", "is_not_empty"})

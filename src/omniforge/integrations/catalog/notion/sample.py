@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import httpx
 
-from omniforge.integrations.catalog.notion.shapes import Json, items
+from omniforge.integrations.catalog.notion.shapes import Json
 from omniforge.integrations.catalog.notion.standin.app import create_app
 from omniforge.integrations.catalog.notion.standin.state import StandinState
 from omniforge.integrations.catalog.notion.standin.workspace import (
@@ -21,6 +21,7 @@ from omniforge.integrations.catalog.notion.standin.workspace import (
     read_fixture,
     stable_id,
 )
+from omniforge.integrations.loose import items
 from omniforge.integrations.standin import Grant, sample_transport
 
 SAMPLE_DAYS = (1, 2, 3, 4, 5, 6, 8, 10, 12)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from omniforge.core.errors import Invalid
+from omniforge.integrations.loose import items, mapping, text
 
 Json = dict[str, Any]
 
@@ -29,22 +30,6 @@ MOST_PARTS = 100
 """Most objects Notion takes in one list: parts of a text, options, people, related pages."""
 LONGEST = {"url": 2000, "email": 200, "phone_number": 200}
 LONGEST_OPTION = 100
-
-
-def mapping(value: Any) -> Json:
-    """The object, or an empty one when something else stands there."""
-    return cast("Json", value) if isinstance(value, dict) else {}
-
-
-def items(value: Any) -> list[Json]:
-    """The objects of a list; whatever else is in it is left out."""
-    if not isinstance(value, list):
-        return []
-    return [cast("Json", item) for item in cast("list[Any]", value) if isinstance(item, dict)]
-
-
-def text(value: Any, default: str = "") -> str:
-    return value if isinstance(value, str) else default
 
 
 def plain_text(rich: Any) -> str:

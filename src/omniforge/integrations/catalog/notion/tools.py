@@ -32,8 +32,9 @@ from omniforge.integrations.catalog.notion.client import (
     object_id,
     row_of,
 )
-from omniforge.integrations.catalog.notion.shapes import Json, mapping, text
+from omniforge.integrations.catalog.notion.shapes import Json
 from omniforge.integrations.errors import ConflictThere, ServiceDown
+from omniforge.integrations.loose import mapping, text
 from omniforge.integrations.manifest import Access, Arguments, Destination, IntegrationTool, Lookup
 from omniforge.integrations.rest import RestClient
 

@@ -9,16 +9,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from omniforge.core.errors import Invalid
-from omniforge.integrations.catalog.slack.shapes import (
-    Json,
-    is_person,
-    items,
-    mapping,
-    moment_of,
-    person_name,
-    text,
-)
+from omniforge.integrations.catalog.slack.shapes import Json, is_person, moment_of, person_name
 from omniforge.integrations.errors import ResourceNotFound, ServiceDown
+from omniforge.integrations.loose import items, mapping, text
 from omniforge.integrations.rest import RestClient
 
 CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{8,30}")

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from omniforge.integrations.catalog.slack import shapes
 from omniforge.integrations.catalog.slack.client import Slack, channel_given
-from omniforge.integrations.catalog.slack.shapes import Json, items, mapping, text
+from omniforge.integrations.catalog.slack.shapes import Json
+from omniforge.integrations.loose import items, mapping, text
 from omniforge.integrations.manifest import EventKind, Occurrence
 from omniforge.integrations.rest import RestClient
 

@@ -12,8 +12,9 @@ from omniforge.integrations.catalog.slack.arguments import (
 from omniforge.integrations.catalog.slack.client import MARKED, Slack
 from omniforge.integrations.catalog.slack.mrkdwn import LONGEST_TEXT, escaped, mrkdwn
 from omniforge.integrations.catalog.slack.reading import marks_of, place_of
-from omniforge.integrations.catalog.slack.shapes import Json, block_words, mapping, shown_channel, text
+from omniforge.integrations.catalog.slack.shapes import Json, block_words, shown_channel
 from omniforge.integrations.errors import RefusedThere, ServiceDown
+from omniforge.integrations.loose import mapping, text
 from omniforge.integrations.rest import RestClient
 
 Content = PostMessage | ReplyInThread | SendDirectMessage | UpdateMessage

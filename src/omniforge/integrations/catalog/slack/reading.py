@@ -16,8 +16,9 @@ from omniforge.integrations.catalog.slack.arguments import (
     SearchPeople,
 )
 from omniforge.integrations.catalog.slack.client import MARKED, Gathered, Params, Slack
-from omniforge.integrations.catalog.slack.shapes import Json, mapping, text
+from omniforge.integrations.catalog.slack.shapes import Json
 from omniforge.integrations.errors import ServiceDown
+from omniforge.integrations.loose import mapping, text
 from omniforge.integrations.rest import RestClient
 
 FIELDS = [

@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 
-from omniforge.integrations.catalog.slack.shapes import text
 from omniforge.integrations.catalog.slack.standin.app import create_app
 from omniforge.integrations.catalog.slack.standin.state import StandinState
 from omniforge.integrations.catalog.slack.standin.workspace import (
@@ -16,6 +15,7 @@ from omniforge.integrations.catalog.slack.standin.workspace import (
     empty_workspace,
     fill_with_samples,
 )
+from omniforge.integrations.loose import text
 from omniforge.integrations.standin import Grant, sample_transport
 
 

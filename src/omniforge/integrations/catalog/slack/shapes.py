@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from omniforge.core.clock import rfc3339
+from omniforge.integrations.loose import items, mapping, text
 
 Json = dict[str, Any]
 
@@ -21,22 +22,6 @@ WRITTEN_BY_SOMEBODY = frozenset({"", "bot_message", "me_message", "thread_broadc
 START = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
 """The smallest step between two ids."""
-
-
-def mapping(value: Any) -> Json:
-    """The object, or an empty one when something else stands there."""
-    return cast("Json", value) if isinstance(value, dict) else {}
-
-
-def items(value: Any) -> list[Json]:
-    """The objects of a list; whatever else is in it is left out."""
-    if not isinstance(value, list):
-        return []
-    return [cast("Json", item) for item in cast("list[Any]", value) if isinstance(item, dict)]
-
-
-def text(value: Any, default: str = "") -> str:
-    return value if isinstance(value, str) else default
 
 
 def whole(value: Any) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from omniforge.integrations.catalog.slack.shapes import Json, mapping, text
+from omniforge.integrations.catalog.slack.shapes import Json
+from omniforge.integrations.loose import mapping, text
 from omniforge.integrations.rest import Answer, Said, Trouble
 
 SIGNED_OUT = Said(Trouble.SIGNED_OUT)

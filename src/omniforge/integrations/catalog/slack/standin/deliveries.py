@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from omniforge.integrations.catalog.slack.shapes import stamp_of, text
+from omniforge.integrations.catalog.slack.shapes import stamp_of
 from omniforge.integrations.catalog.slack.standin.shapes import APP_ID, message_json
 from omniforge.integrations.catalog.slack.standin.state import StandinState
 from omniforge.integrations.catalog.slack.standin.workspace import Channel, Json, Message, Workspace, slack_id
+from omniforge.integrations.loose import text
 
 NAMES = {"message.posted": "message", "mention.received": "app_mention", "reaction.added": "reaction_added"}
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from omniforge.integrations.catalog.slack.shapes import Json, items, mapping, stamp_of, text
+from omniforge.integrations.catalog.slack.shapes import Json, stamp_of
 from omniforge.integrations.catalog.slack.standin.asked import Asked, NotOk
 from omniforge.integrations.catalog.slack.standin.shapes import channel_json, message_json
 from omniforge.integrations.catalog.slack.standin.workspace import Channel, Message
+from omniforge.integrations.loose import items, mapping, text
 
 LONGEST_TEXT = 40_000
 MOST_BLOCKS = 50
