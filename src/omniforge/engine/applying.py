@@ -44,7 +44,7 @@ _UPDATE_RUN = f"UPDATE runs SET ({_NOW}) = (?, ?, ?, ?, ?, ?) WHERE id = ?"
 _PUT_STEPS = f"INSERT OR REPLACE INTO run_steps ({STEP_COLUMNS}) VALUES "
 _INSERT_EVENTS = INSERT_SQL.partition("VALUES")[0] + "VALUES "
 _TOGETHER = (240, 48, 12, 3, 1)
-"""Rows in one statement: few statements, each of which leaves the other threads alone meanwhile."""
+"""Rows in one statement: few statements, whose texts are known already."""
 _TAKE_OVER = f"UPDATE runs SET epoch = epoch + 1 WHERE {OPEN_RUNS}"
 _APPLIED = "SELECT applied FROM journal WHERE id = 1"
 _FIRST = "INSERT INTO journal (id, applied) VALUES (1, ?)"

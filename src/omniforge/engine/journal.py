@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -15,7 +15,7 @@ from omniforge.db.reserve import disk_full, is_full
 from omniforge.engine.applying import JournalTaken, apply_left, apply_rows, take_over
 from omniforge.engine.change_files import ChangeFiles
 from omniforge.engine.events import EventLog
-from omniforge.engine.ledger import COUNT_UNFINISHED, Decided, Ledger, Row, Rows
+from omniforge.engine.ledger import COUNT_UNFINISHED, Decided, Ledger, Row
 from omniforge.engine.records import Change
 from omniforge.engine.sqlite_file import begin_log_anew, connect, safe_on_disk
 
@@ -77,8 +77,7 @@ class SqliteJournal:
     A record is durable once it is written (and, with `synchronous=FULL`, synced). The tables follow, many
     changes in one transaction: when somebody reads, after a moment, and when enough have gathered. That
     transaction also notes how far the file has been applied, so a crash neither loses nor doubles anything;
-    `open` applies what was left. Whoever wants events is told once the tables have them. While nobody waits
-    for it a thread does that, and what is written meanwhile goes on.
+    `open` applies what was left. Whoever wants events is told once the tables have them.
     """
 
     def __init__(self, db: Database, events: EventLog, limits: Limits = Limits()) -> None:
@@ -94,10 +93,6 @@ class SqliteJournal:
         self._closing = False
         self._taken: JournalTaken | None = None
         self._connection: sqlite3.Connection | None = None
-        """What the tables are written through."""
-        self._reader: sqlite3.Connection | None = None
-        self._settles_beside = False
-        """Whether the gate is held only for the thread that brings the tables up to date."""
         self._ledger = Ledger(self._read, {})
         self._queue: list[tuple[Change, asyncio.Future[Any]]] = []
         self._armed = False
@@ -118,7 +113,7 @@ class SqliteJournal:
         self.db.reserve.hold()
 
     def _open(self) -> sqlite3.Connection:
-        connection, reader = connect(self.db.path), connect(self.db.path)
+        connection = connect(self.db.path)
         try:
             self._files.open()
             self._applied = apply_left(connection, self._files, self.db.path)
@@ -128,9 +123,7 @@ class SqliteJournal:
         except BaseException:
             self._files.close()
             connection.close()
-            reader.close()
             raise
-        self._reader = reader
         return connection
 
     async def close(self) -> None:
@@ -160,8 +153,6 @@ class SqliteJournal:
         self._files.close()
         self.db.reserve.give_up()
         connection.close()
-        if self._reader is not None:
-            self._reader.close()
 
     def start(self, change: Change) -> asyncio.Future[str | None]:
         return self._submit(change)
@@ -184,8 +175,7 @@ class SqliteJournal:
 
     def _flush(self) -> None:
         """Write at once when nobody else writes, else as soon as the gate is free."""
-        is_free = self._settles_beside or not self.db.gate.locked()
-        if self._inline and is_free and self._ledger.pending.changes < self.limits.pending:
+        if self._inline and not self.db.gate.locked() and self._ledger.pending.changes < self.limits.pending:
             batch, self._queue = self._queue, []
             try:
                 decided = self._append([change for change, _ in batch])
@@ -229,11 +219,7 @@ class SqliteJournal:
         if self._ledger.pending.changes >= self.limits.pending:
             await self._settle_now()
         mark = self._files.mark()
-
-        async def append() -> Decided:
-            return self._append(changes)
-
-        decided = await self._patiently(append)
+        decided = await self._patiently(lambda: self._append(changes))
         if not self._inline:
             try:
                 await asyncio.to_thread(self._files.sync)
@@ -287,81 +273,58 @@ class SqliteJournal:
             self._settling = asyncio.create_task(self._settle_in_turn())
 
     async def _settle_in_turn(self) -> None:
-        again = 0.0
         try:
             async with self.db.gate:
-                self._settles_beside = True
-                try:
-                    await self._settle_now(beside=True)
-                finally:
-                    self._settles_beside = False
+                await self._settle_now()
         except (Unavailable, JournalClosed):
             log.warning("the tables could not be brought up to date now", exc_info=True)
-            again = self.limits.settle_again
+            self._settle_later(self.limits.settle_again)
         finally:
             self._settling = None
-        if self._ledger.pending.changes and self._timer is None:
-            self._settle_later(again or self.limits.settle_after)
 
-    async def _settle_now(self, *, beside: bool = False) -> None:
+    async def _settle_now(self) -> None:
         if self._connection is None:
             raise JournalClosed("The engine is shutting down; try again in a moment.")
-        await self._settle(self._connection, beside=beside)
+        await self._settle(self._connection)
 
-    async def _settle(self, connection: sqlite3.Connection, *, beside: bool = False) -> None:
-        """Bring the tables up to date; the gate is held. Unavailable when that cannot be done now.
-
-        beside: in a thread, while the loop goes on.
-        """
+    async def _settle(self, connection: sqlite3.Connection) -> None:
+        """Bring the tables up to date; the gate is held. Unavailable when that cannot be done now."""
         if not self._ledger.pending.changes:
             return
+        try:
+            await self._patiently(lambda: self._apply(connection))
+        except JournalTaken as error:
+            self._taken = error
+            raise
+        except sqlite3.Error as error:
+            raise _translated(error) from error
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        rows, number = self._ledger.begin_settling(), self._files.number
 
-        async def apply() -> None:
-            if beside:
-                await asyncio.to_thread(self._apply, connection, rows, number)
-            else:
-                self._apply(connection, rows, number)
-
+    def _apply(self, connection: sqlite3.Connection) -> None:
+        pending = self._ledger.pending
         try:
-            await self._patiently(apply)
-        except BaseException as error:
-            self._ledger.give_up_settling()
-            if isinstance(error, JournalTaken):
-                self._taken = error
-            if isinstance(error, sqlite3.Error):
-                raise _translated(error) from error
-            raise
-        self._have_settled(rows.changes, number)
-
-    def _apply(self, connection: sqlite3.Connection, rows: Rows, number: int) -> None:
-        try:
-            apply_rows(connection, rows, self._applied, number)
+            apply_rows(connection, pending, self._applied, self._files.number)
         except sqlite3.OperationalError as error:
             if not is_full(error) or not self.db.reserve.give_up():
                 raise
-            apply_rows(connection, rows, self._applied, number)
-
-    def _have_settled(self, changes: int, number: int) -> None:
-        self._applied = number
-        self._ledger.end_settling()
-        if not self._ledger.pending.changes:
-            self.db.unsettled = None
+            apply_rows(connection, pending, self._applied, self._files.number)
+        self._applied = self._files.number
+        self._ledger.forget_pending()
+        self.db.unsettled = None
         self.events.announce()
-        self._since_copy += changes
+        self._since_copy += pending.changes
         if self._since_copy >= self.limits.copy_after and self._copying is None and not self._closing:
             self._since_copy = 0
             self._copying = asyncio.create_task(self._copy())
 
-    async def _patiently(self, act: Callable[[], Awaitable[T]]) -> T:
+    async def _patiently(self, act: Callable[[], T]) -> T:
         """Do something with the database, again and again while another program keeps it locked."""
         waited, tries = 0.0, 0
         while True:
             try:
-                return await act()
+                return act()
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF not in _BUSY or waited > self.limits.busy:
                     raise
@@ -389,8 +352,8 @@ class SqliteJournal:
             self._copying = None
 
     def _read(self, query: str, values: Row) -> Row | None:
-        assert self._reader is not None  # noqa: S101 - for the type checker
-        return self._reader.execute(query, values).fetchone()
+        assert self._connection is not None  # noqa: S101 - for the type checker
+        return self._connection.execute(query, values).fetchone()
 
 
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})

@@ -30,17 +30,15 @@ class Rows:
     """What changes leave behind, in the order they were made.
 
     plans: hash → JSON. new: run → its row as `RunRecord.values` gives it. runs: where each stands in the end.
-    keys: tenant and idempotency key → run; not in the file, as `new` holds them too.
     """
 
-    __slots__ = ("changes", "events", "keys", "new", "plans", "runs", "steps")
+    __slots__ = ("changes", "events", "new", "plans", "runs", "steps")
 
     def __init__(self) -> None:
         self.changes = 0
         self.plans: dict[str, str] = {}
         self.new: dict[str, Row] = {}
         self.runs: dict[str, Standing] = {}
-        self.keys: dict[tuple[str, str], str] = {}
         self.steps: list[Row] = []
         self.events: list[UnchainedRow] = []
 
@@ -50,7 +48,6 @@ class Rows:
             self.plans.update(later.plans)
             self.new.update(later.new)
             self.runs.update(later.runs)
-            self.keys.update(later.keys)
         self.steps += later.steps
         self.events += later.events
 
@@ -99,17 +96,17 @@ class Decided:
     unfinished: tenant → how many more unfinished runs it has.
     """
 
-    __slots__ = ("answers", "rows", "unfinished")
+    __slots__ = ("answers", "keys", "rows", "unfinished")
 
     def __init__(self) -> None:
         self.answers: list[Any] = []
         self.rows = Rows()
+        self.keys: dict[tuple[str, str], str] = {}
         self.unfinished: dict[str, int] = {}
 
 
 class Ledger:
-    """Decides about changes. `pending` are rows that are durable in the journal and not in the tables yet,
-    `settling` those on their way into them.
+    """Decides about changes. `pending` are rows that are durable in the journal and not in the tables yet.
 
     What is decided counts once it is kept. Only this process writes runs, so what is remembered holds.
     read: one row of the tables, for runs, keys and steps that are not remembered.
@@ -117,9 +114,9 @@ class Ledger:
 
     def __init__(self, read: ReadRow, unfinished: dict[str, int]) -> None:
         self.pending = Rows()
-        self.settling = Rows()
         self._read = read
         self._runs: dict[str, Standing] = {}
+        self._keys: dict[tuple[str, str], str] = {}
         self._plans: set[str] = set()
         self._unfinished = unfinished
 
@@ -136,31 +133,22 @@ class Ledger:
         self.pending.add(rows)
         if rows.runs:
             self._runs.update(rows.runs)
+            self._keys.update(decided.keys)
             self._plans.update(rows.plans)
             for tenant, more in decided.unfinished.items():
                 self._unfinished[tenant] = self._unfinished.get(tenant, 0) + more
 
-    def begin_settling(self) -> Rows:
-        """What is to be put into the tables now; what comes later waits for the next time."""
-        self.settling, self.pending = self.pending, Rows()
-        return self.settling
-
-    def end_settling(self) -> None:
-        """The tables hold what was settling."""
-        pending = self.pending.runs
-        for run_id, run in self.settling.runs.items():
-            if not run.is_open and run_id not in pending:
+    def forget_pending(self) -> None:
+        """The tables hold everything now."""
+        for run_id, run in self.pending.runs.items():
+            if not run.is_open:
                 self._runs.pop(run_id, None)
         if len(self._runs) > MAX_KNOWN:
-            self._runs = dict(pending)
+            self._runs.clear()
         if len(self._plans) > MAX_KNOWN:
             self._plans.clear()
-        self.settling = Rows()
-
-    def give_up_settling(self) -> None:
-        """It could not be done now."""
-        self.settling.add(self.pending)
-        self.pending, self.settling = self.settling, Rows()
+        self._keys.clear()
+        self.pending = Rows()
 
     def _start(self, decided: Decided, change: Change) -> str | None:
         record = change.new_run
@@ -168,14 +156,14 @@ class Ledger:
         tenant, rows = record.tenant_id, decided.rows
         if record.idempotency_key is not None:
             key = (tenant, record.idempotency_key)
-            same = decided.rows.keys.get(key) or self._same_id(key)
+            same = decided.keys.get(key) or self._keys.get(key) or self._stored_id(key)
             if same is not None:
                 return same
         unfinished = self._unfinished.get(tenant, 0) + decided.unfinished.get(tenant, 0)
         if change.quota is not None and unfinished >= change.quota:
             return None
         if record.idempotency_key is not None:
-            rows.keys[tenant, record.idempotency_key] = record.id
+            decided.keys[tenant, record.idempotency_key] = record.id
         if change.plan is not None and record.plan_hash not in self._plans:
             rows.plans[record.plan_hash] = change.plan.to_json()
         run = Standing(RunStatus.QUEUED, True, record.epoch)
@@ -220,16 +208,13 @@ class Ledger:
                 run = self._runs[run_id] = standing(*found)
         return run
 
-    def _same_id(self, key: tuple[str, str]) -> str | None:
-        same = self.pending.keys.get(key) or self.settling.keys.get(key)
-        if same is not None:
-            return same
+    def _stored_id(self, key: tuple[str, str]) -> str | None:
         found = self._read(_SAME_KEY, key)
         return None if found is None else str(found[0])
 
     def _still_waits(self, decided: Decided, run_id: str, key: str, attempt: int) -> bool:
         waits = (StepStatus.WAITING.value, attempt)
-        for rows in (decided.rows, self.pending, self.settling):
+        for rows in (decided.rows, self.pending):
             for row in reversed(rows.steps):
                 if row[0] == run_id and row[1] == key:
                     return row[2:4] == waits

@@ -129,8 +129,7 @@ class InlineDatabase(Database):
         return sqlite3.connect(self.path, isolation_level=None)
 
     def clear(self) -> None:
-        """As new; for another event loop."""
-        self.gate, self.unsettled = asyncio.Lock(), None
+        """As new."""
         for left in self.path.parent.glob(f"{self.path.name}-changes-*"):
             left.unlink()
         with sqlite3.connect(self.path, isolation_level=None) as connection:
