@@ -6,11 +6,13 @@ from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
 import omniforge.bootstrap  # noqa: F401 - imports every table
+from omniforge.core.config import shipped
 from omniforge.db import Base
-from omniforge.db.migrate import sync_url, upgrade
+from omniforge.db.migrate import newest_revision, sync_url, upgrade
 
 
 async def test_the_migrated_schema_is_the_one_of_the_models(tmp_path: Path) -> None:
@@ -36,3 +38,12 @@ async def test_a_second_upgrade_changes_nothing_and_keeps_rows(tmp_path: Path) -
     with engine.connect() as connection:
         assert connection.execute(text("SELECT position FROM event_cursors")).scalar() == 7
     engine.dispose()
+
+
+def test_the_newest_revision_is_told_as_by_alembic_also_where_there_are_several(tmp_path: Path) -> None:
+    folder = shipped("migrations")
+    assert newest_revision(folder / "versions") == ScriptDirectory(str(folder)).get_current_head()
+    for name, follows in (("a", "None"), ("b", '"a"'), ("c", "'b'")):
+        script = f'revision: str = "{name}"\ndown_revision: str | None = {follows}\n'
+        (tmp_path / f"{name}.py").write_text(script)
+    assert newest_revision(tmp_path) == "c"

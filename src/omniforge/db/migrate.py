@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import URL, Connection, Engine, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from omniforge.core.config import shipped
 from omniforge.core.errors import Unavailable
@@ -30,11 +30,16 @@ async def upgrade(url: str | URL) -> None:
 
 
 def _upgrade(url: URL) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(shipped("migrations")))
     engine = create_engine(url)
     try:
         with _connected(engine) as connection:
+            if url.get_backend_name() == "sqlite" and _is_newest(connection):
+                return
+            from alembic import command  # noqa: PLC0415 - a quarter of a second that most starts do not need
+            from alembic.config import Config  # noqa: PLC0415
+
+            config = Config()
+            config.set_main_option("script_location", str(shipped("migrations")))
             config.attributes["connection"] = connection
             if url.get_backend_name() == "postgresql":
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
@@ -45,6 +50,28 @@ def _upgrade(url: URL) -> None:
             connection.commit()
     finally:
         engine.dispose()
+
+
+def newest_revision(folder: Path) -> str:
+    """The revision in that folder which no other one follows."""
+    texts = [path.read_text(encoding="utf-8") for path in folder.glob("*.py")]
+    revisions = {found[1] for text_ in texts if (found := _REVISION.search(text_))}
+    followed = {found[1] for text_ in texts if (found := _FOLLOWS.search(text_))}
+    (newest,) = revisions - followed
+    return newest
+
+
+_REVISION = re.compile(r"^revision\b[^=\n]*= *[\"']([^\"']+)", re.M)
+_FOLLOWS = re.compile(r"^down_revision\b[^=\n]*= *[\"']([^\"']+)", re.M)
+
+
+def _is_newest(connection: Connection) -> bool:
+    """Whether nothing is missing; False as well for a database without tables."""
+    try:
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+    except DatabaseError:
+        return False
+    return list(found) == [newest_revision(shipped("migrations") / "versions")]
 
 
 def _connected(engine: Engine) -> Connection:

@@ -10,10 +10,7 @@ import zlib
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import date, datetime, time
-from typing import Any, cast
-
-import openpyxl
-from openpyxl.utils.exceptions import InvalidFileException
+from typing import Any
 
 from omniforge.core.errors import Invalid
 
@@ -54,8 +51,8 @@ def read_cells(
 def write_cells(cells: Sequence[Sequence[Any]], sheet: str, old: bytes | None) -> bytes:
     """A workbook with those cells in one sheet; the other sheets of `old` stay."""
     if old is None:
-        book = openpyxl.Workbook()
-        place = cast("Any", book.active)
+        book = _excel().Workbook()
+        place = book.active
         place.title = sheet[:31]
     else:
         _check_parts(old, keep=True)
@@ -97,17 +94,15 @@ def _put_text(cell: Any, text: str) -> None:
 
 DAMAGED = (
     *(OSError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError),
-    *(
-        EOFError,
-        SyntaxError,
-        AssertionError,
-        zipfile.BadZipFile,
-        zlib.error,
-        struct.error,
-        InvalidFileException,
-    ),
+    *(EOFError, SyntaxError, AssertionError, zipfile.BadZipFile, zlib.error, struct.error),
 )
 """Ways in which reading a damaged workbook fails."""
+
+
+def _excel() -> Any:
+    import openpyxl  # noqa: PLC0415 - a quarter of a second, and few installations read workbooks
+
+    return openpyxl
 
 
 def _saved(book: Any) -> bytes:
@@ -120,7 +115,7 @@ def _opened(content: bytes, *, read_only: bool) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about styles and extensions that do not matter here
-            return cast("Any", openpyxl.load_workbook)(
+            return _excel().load_workbook(
                 io.BytesIO(content), read_only=read_only, data_only=read_only, keep_links=False
             )
     except DAMAGED as error:

@@ -13,8 +13,6 @@ from html.parser import HTMLParser
 from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 
-import feedparser  # pyright: ignore[reportMissingTypeStubs]
-
 from omniforge.core.clock import rfc3339
 from omniforge.core.plaintext import text_of_html
 
@@ -49,6 +47,8 @@ def read_feed(content: bytes, headers: Mapping[str, str], address: str) -> Feed 
     if start in (b"{", b"["):
         return _json_feed(content, address)
     # a stream, because feedparser takes bytes for the name of a file first
+    import feedparser  # noqa: PLC0415 # pyright: ignore[reportMissingTypeStubs] - slow to load
+
     parsed = cast("Any", feedparser).parse(
         io.BytesIO(content), response_headers={**headers, "content-location": address}
     )
