@@ -163,7 +163,8 @@ class House:
         return await self.agents.create(actor, given)
 
     async def tested(self, actor: Actor, agent_id: str, mode: TestMode = TestMode.DRY) -> TestReport:
-        test_id = await self.agents.start_test(actor, agent_id, mode)
+        example = {"event": {"id": "t-0", "type": "example", "at": "", "resource": None, "item": {}}}
+        test_id = await self.agents.start_test(actor, agent_id, mode, example)
         return await self.agents.await_test(actor, test_id, 20)
 
     async def switch_on(self, actor: Actor, agent_id: str) -> Agent:
