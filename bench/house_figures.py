@@ -37,6 +37,14 @@ def schedules(quick: bool) -> Figure:
         Part("threads of the schedules while nothing is due", idle["threads"], "threads", POOLED),
         Part("CPU while nothing is due", idle["cpu_percent"], "%"),
     ]
+    if not quick:
+        spread = run_side(Side("bench.ours_schedules", {"work": "minute", "schedules": count}))
+        parts += [
+            Part(f"{count:,} due within a minute: lag, p99", spread["lag_p99"], "s", 1.0),
+            Part(
+                "missed or started twice within that minute", spread["missed"] + spread["doubled"], "runs", 0
+            ),
+        ]
     return Figure("F7", f"{count:,} schedules due at one tick", parts)
 
 
