@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -30,6 +31,7 @@ class Control:
         self.journal = journal
         self.clock = clock
         self.nudge = nudge
+        self._reopening: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def cancel(self, tenant_id: str, run_id: str, by: str) -> None:
         """Ask for the end of the run; harmless when it is over."""
@@ -76,13 +78,22 @@ class Control:
         With `key` only if nothing but that failed. `Conflict` unless the run failed, needs a person or was
         cancelled.
         """
-        stored = await self._owned(tenant_id, run_id)
-        if stored.status.is_over:
-            await self._reopen(stored, by, key)
+        under_way = self._reopening.get((tenant_id, run_id))
+        if under_way is not None:  # somebody asks for the same here just now, and the run may be over soon
+            await asyncio.wait([under_way])
+            return
+        task = asyncio.ensure_future(self._reopen(tenant_id, run_id, by, key))
+        self._reopening[tenant_id, run_id] = task
+        try:
+            await task
+        finally:
+            del self._reopening[tenant_id, run_id]
         await self.nudge(run_id)
 
-    async def _reopen(self, stored: StoredRun, by: str, key: str | None) -> None:
-        run_id = stored.record.id
+    async def _reopen(self, tenant_id: str, run_id: str, by: str, key: str | None) -> None:
+        stored = await self._owned(tenant_id, run_id)
+        if not stored.status.is_over:
+            return
         if stored.status not in (RunStatus.FAILED, RunStatus.NEEDS_PERSON, RunStatus.CANCELLED):
             raise Conflict(
                 f"A run that is {stored.status.value} has nothing to retry; start or fork it instead.",
