@@ -127,19 +127,19 @@ def try_agent(
     """Try an agent: what it would do, and what happens if something fails."""
     from omniforge.cli.test import mode_of, test_agent  # noqa: PLC0415
 
-    mode = mode_of(dry_run=dry_run, preview=preview, live=live)
-    asked = "full" if faults else suite
-    work = test_agent(
-        settings_with(port),
-        console,
-        agent_id,
-        mode=mode,
-        suite=asked,
-        input_json=input_json,
-        confirm=yes,
-        as_json=as_json,
-    )
-    raise typer.Exit(run(work))
+    async def work() -> int:
+        return await test_agent(
+            settings_with(port),
+            console,
+            agent_id,
+            mode=mode_of(dry_run=dry_run, preview=preview, live=live),
+            suite="full" if faults else suite,
+            input_json=input_json,
+            confirm=yes,
+            as_json=as_json,
+        )
+
+    raise typer.Exit(run(work()))
 
 
 @app.command()
