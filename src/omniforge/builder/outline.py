@@ -1,0 +1,265 @@
+"""The agent being built, in plain structure: its parts, what each one does, needs, and when it runs. Pure.
+
+The conversation fills an outline, the generator writes it down as skills and an agent, and what is changed
+later is changed here first. Every part becomes one skill and one reference to it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from omniforge.builder.understanding.mentions import Format
+from omniforge.builder.understanding.shaping import Only, OrderRule
+
+
+class Operation(StrEnum):
+    """What a part does. The first group works with a service, the second on what earlier parts found."""
+
+    REPORT = "report"
+    BRIEF = "brief"
+    FETCH = "fetch"
+    POST = "post"
+    CREATE = "create"
+    UPDATE = "update"
+
+    SUMMARISE = "summarise"
+    TRANSFORM = "transform"
+    COMPARE = "compare"
+    EXTRACT = "extract"
+    FILL = "fill"
+    MATCH = "match"
+    CHECK = "check"
+    DECIDE = "decide"
+
+    FOLLOW = "follow"
+    KEEP = "keep"
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Place(Frozen):
+    """Something at a service: a database, a channel, a repository, an address. `id` is empty until it was
+    found there."""
+
+    id: str = ""
+    name: str
+    kind: str = ""
+
+
+class Report(Frozen):
+    """Reads entries, keeps what is wanted, orders, groups and lays them out."""
+
+    operation: Literal[Operation.REPORT] = Operation.REPORT
+    places: tuple[Place, ...] = ()
+    fields: tuple[str, ...] = ()
+    window: str | None = None
+    group: str | None = None
+    order: tuple[OrderRule, ...] = ()
+    only: tuple[Only, ...] = ()
+    format: Format | None = None
+
+
+class Brief(Frozen):
+    """A document about the one thing that started the agent: its fields, and what `include` names."""
+
+    operation: Literal[Operation.BRIEF] = Operation.BRIEF
+    include: tuple[str, ...] = ()
+
+
+class Fetch(Frozen):
+    """Reads a public address: a page, a feed, a file of values."""
+
+    operation: Literal[Operation.FETCH] = Operation.FETCH
+    url: str = ""
+
+
+class Content(StrEnum):
+    FULL = "full"
+    SUMMARY = "summary"
+    SUMMARY_AND_LINK = "summary_and_link"
+    TEXT = "text"
+    """The words of `text`, nothing of what earlier parts found but what they name."""
+
+
+class Post(Frozen):
+    """Sends a message. `text` may name results as `{field}`; empty means what the earlier parts wrote."""
+
+    operation: Literal[Operation.POST] = Operation.POST
+    place: Place | None = None
+    content: Content = Content.FULL
+    text: str = ""
+    urgent: bool = False
+
+
+class Create(Frozen):
+    """Makes an entry. `values`: field there → text that may name results as `{field}`."""
+
+    operation: Literal[Operation.CREATE] = Operation.CREATE
+    place: Place | None = None
+    title: str = ""
+    values: dict[str, str] = {}
+
+
+class Update(Frozen):
+    """Changes the entry that started the agent, or the one an earlier part found."""
+
+    operation: Literal[Operation.UPDATE] = Operation.UPDATE
+    place: Place | None = None
+    values: dict[str, str] = {}
+
+
+class Summarise(Frozen):
+    """The telling sentences or entries of all it needs, in one text; nothing is made up."""
+
+    operation: Literal[Operation.SUMMARISE] = Operation.SUMMARISE
+    sentences: int = 5
+
+
+class Transform(Frozen):
+    """Renames, keeps and computes fields of records. `compute`: field → arithmetic over fields."""
+
+    operation: Literal[Operation.TRANSFORM] = Operation.TRANSFORM
+    rename: dict[str, str] = {}
+    keep: tuple[str, ...] = ()
+    compute: dict[str, str] = {}
+
+
+class Compare(Frozen):
+    """One value on both sides: gives `left`, `right`, `difference`, `variance_percent` (of `left`, unsigned)
+    and `equal`. Sides are `part.field`, or a field name."""
+
+    operation: Literal[Operation.COMPARE] = Operation.COMPARE
+    left: str = ""
+    right: str = ""
+
+
+class Extract(Frozen):
+    """Fields out of the text of a document (`input.<source>`): labels with values, tables, amounts."""
+
+    operation: Literal[Operation.EXTRACT] = Operation.EXTRACT
+    source: str = "document"
+    fields: tuple[str, ...] = ()
+
+
+class Fill(Frozen):
+    """A form with its fields filled from what was found; missing ones are named in `missing`."""
+
+    operation: Literal[Operation.FILL] = Operation.FILL
+    form: str = ""
+    fields: tuple[str, ...] = ()
+
+
+class Match(Frozen):
+    """The one record of `input.<records>` whose `by` is equal; none: the run ends here with `missing`."""
+
+    operation: Literal[Operation.MATCH] = Operation.MATCH
+    records: str = "records"
+    by: tuple[str, ...] = ()
+    missing: str = ""
+
+
+class Check(Frozen):
+    """Completeness and known values. What fails is listed, and the run is marked for a person to look at."""
+
+    operation: Literal[Operation.CHECK] = Operation.CHECK
+    required: tuple[str, ...] = ()
+    known: dict[str, tuple[str, ...]] = {}
+
+
+class Decide(Frozen):
+    """Notes a decision (`approve`, `review`, `reject`, or other words) with its reason."""
+
+    operation: Literal[Operation.DECIDE] = Operation.DECIDE
+    verdict: str = ""
+    reason: str = ""
+
+
+class Follow(Frozen):
+    """Judgement on free text: instructions for a language model, in the person's words."""
+
+    operation: Literal[Operation.FOLLOW] = Operation.FOLLOW
+    instructions: str = ""
+
+
+class Keep(Frozen):
+    """A skill that is used as it is: one from the library, or one this conversation did not write."""
+
+    operation: Literal[Operation.KEEP] = Operation.KEEP
+    skill: str
+    source: Literal["custom", "public"] = "custom"
+    version: str = "latest"
+    config: dict[str, JsonValue] = {}
+    author: str = ""
+
+
+Doing = Annotated[
+    Report
+    | Brief
+    | Fetch
+    | Post
+    | Create
+    | Update
+    | Summarise
+    | Transform
+    | Compare
+    | Extract
+    | Fill
+    | Match
+    | Check
+    | Decide
+    | Follow
+    | Keep,
+    Field(discriminator="operation"),
+]
+
+
+class Condition(Frozen):
+    """Only if. `expression` is CEL over the results of what the part needs (a bare name is one of their
+    fields), as an agent's `when` has it; `otherwise` marks the branch for everything else."""
+
+    words: str
+    expression: str = ""
+    otherwise: bool = False
+
+
+class Part(Frozen):
+    """One skill of the agent. `key` is unique and kebab-case, `{service}-{action}-{object}`. `needs` are keys
+    of earlier parts; empty means that it starts at once."""
+
+    key: str
+    does: Doing
+    service: str | None = None
+    needs: tuple[str, ...] = ()
+    condition: Condition | None = None
+    words: str = ""
+    """What the person said of it."""
+
+
+class Happening(Frozen):
+    """What starts an event-driven agent."""
+
+    service: str
+    event: str
+    place: Place | None = None
+    interval_minutes: int = 15
+
+
+class Outline(Frozen):
+    """Parts in an order that agrees with their needs."""
+
+    parts: tuple[Part, ...] = ()
+    starts: Happening | None = None
+
+    def part(self, key: str) -> Part | None:
+        return next((part for part in self.parts if part.key == key), None)
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Services that have to be connected, each once, in order of use."""
+        named = [self.starts.service] if self.starts else []
+        return tuple(dict.fromkeys([*named, *(part.service for part in self.parts if part.service)]))

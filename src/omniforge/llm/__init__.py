@@ -1,0 +1,1 @@
+"""Language models: one port, `ModelClient.ask`, whatever provider stands behind it."""
