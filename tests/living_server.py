@@ -1,4 +1,4 @@
-"""The real thing for tests: a server process of its own, a local Notion, and a person who talks to both."""
+"""The real thing for tests: a server process of its own, local services, and a person who talks to both."""
 
 from __future__ import annotations
 
@@ -14,23 +14,35 @@ import httpx
 import uvicorn
 
 from omniforge.cli.demo import CONNECT, CONVERSATION, allow, free_port
-from omniforge.integrations.catalog.notion import standin
+from omniforge.integrations.standin import find_standins
 
 COMMAND = (sys.executable, "-m", "omniforge.cli.main")
 BUILD = tuple(said for said in CONVERSATION if said != "Put At Risk first")
 """The demonstration's conversation, without its change of mind."""
 
 
-class LocalNotion:
-    """The stand-in, served in this process so that tests can look at and change its state."""
+class LocalService:
+    """A service's local server, served in this process so that tests can look at and change its state."""
 
-    def __init__(self) -> None:
-        self.state = standin.StandinState(rate_per_second=None)
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.standin = find_standins()[name]
+        self.state: Any = self.standin.StandinState(rate_per_second=None)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        config = uvicorn.Config(standin.create_app(self.state), port=self.port, log_level="error")
+        config = uvicorn.Config(self.standin.create_app(self.state), port=self.port, log_level="error")
         self._server = uvicorn.Server(config)
         self._task: asyncio.Task[None] | None = None
+
+    def settings(self, server: str) -> dict[str, str]:
+        """The environment that leads an installation at this address to it."""
+        prefix = self.name.upper()
+        return {
+            f"OMNIFORGE_{prefix}_BASE_URL": self.url,
+            f"{prefix}_CLIENT_ID": self.standin.CLIENT_ID,
+            f"{prefix}_CLIENT_SECRET": self.standin.CLIENT_SECRET,
+            f"{prefix}_REDIRECT_URI": f"{server}/oauth/callback/{self.name}",
+        }
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._server.serve())
@@ -46,21 +58,16 @@ class LocalNotion:
 class Server:
     """`omniforge up` as a process, over a home of its own."""
 
-    def __init__(self, home: Path, notion: LocalNotion, **settings: str) -> None:
+    def __init__(self, home: Path, *services: LocalService, **settings: str) -> None:
         self.home = home
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        ours = ("OMNIFORGE_", "NOTION_")
+        ours = ("OMNIFORGE_", *(f"{name.upper()}_" for name in find_standins()))
         clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        self.environment = clean | {
-            "OMNIFORGE_HOME": str(home),
-            "OMNIFORGE_PORT": str(self.port),
-            "OMNIFORGE_NOTION_BASE_URL": notion.url,
-            "NOTION_CLIENT_ID": standin.CLIENT_ID,
-            "NOTION_CLIENT_SECRET": standin.CLIENT_SECRET,
-            "NOTION_REDIRECT_URI": f"{self.url}/oauth/callback/notion",
-            **settings,
-        }
+        self.environment = clean | {"OMNIFORGE_HOME": str(home), "OMNIFORGE_PORT": str(self.port)}
+        for service in services:
+            self.environment |= service.settings(self.url)
+        self.environment |= settings
         self.client = httpx.AsyncClient(base_url=self.url, timeout=60)
         self.process: asyncio.subprocess.Process | None = None
         self.output = home.parent / f"{home.name}.log"
@@ -112,15 +119,29 @@ class Server:
 
     async def talk(self, messages: Sequence[str] = BUILD) -> list[dict[str, Any]]:
         """A conversation from its start; returns the replies."""
-        session = await self.ask("POST", "/conversation/start", json={"timezone": "Europe/Berlin"})
+        session_id = await self.start_talk()
         replies: list[dict[str, Any]] = []
         for said in messages:
             if said == CONNECT:
                 assert "Connected to Acme Operations" in await allow(replies[-1]["oauth_url"])
                 continue
-            path = f"/conversation/{session['session_id']}/message"
-            replies.append(await self.ask("POST", path, json={"message": said}))
+            replies.append(await self.say(session_id, said))
         return replies
+
+    async def start_talk(self) -> str:
+        """A new conversation; its id."""
+        session = await self.ask("POST", "/conversation/start", json={"timezone": "Europe/Berlin"})
+        return str(session["session_id"])
+
+    async def say(self, session_id: str, message: str) -> dict[str, Any]:
+        return await self.ask("POST", f"/conversation/{session_id}/message", json={"message": message})
+
+    async def connect(self, integration: str) -> str:
+        """Sign in at a local service as a person does; the id of the connection."""
+        begun = await self.ask("POST", "/oauth/init", json={"integration": integration})
+        assert "Connected to" in await allow(begun["auth_url"])
+        found = await self.ask("GET", "/connections", params={"integration": integration})
+        return str(found["connections"][0]["id"])
 
     async def finished(self, execution_id: str) -> dict[str, Any]:
         """The execution once it is over."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from living_server import BUILD, LocalNotion, Server
+from living_server import BUILD, LocalService, Server
 from omniforge.cli.demo import CONNECT, allow
 from omniforge.integrations.catalog.notion.standin import Fault, FaultKind
 
@@ -29,7 +29,7 @@ async def connected(server: Server) -> tuple[str, dict[str, Any]]:
     "kind", [FaultKind.SERVER_ERROR, FaultKind.WRONG_SHAPE, FaultKind.GARBAGE, FaultKind.HALF_JSON]
 )
 async def test_trouble_while_looking_is_told_plainly_and_the_next_try_goes_on(
-    server: Server, notion: LocalNotion, kind: FaultKind
+    server: Server, notion: LocalService, kind: FaultKind
 ) -> None:
     path, _ = await connected(server)
     notion.state.faults.append(Fault(kind, times=50))
@@ -42,7 +42,7 @@ async def test_trouble_while_looking_is_told_plainly_and_the_next_try_goes_on(
 
 
 async def test_a_run_waits_when_notion_signed_us_out_and_goes_on_after_reconnecting(
-    server: Server, notion: LocalNotion
+    server: Server, notion: LocalService
 ) -> None:
     await server.talk()
     await server.client.post(f"{notion.url}/_control", json={"tokens": "revoke"})
@@ -56,7 +56,7 @@ async def test_a_run_waits_when_notion_signed_us_out_and_goes_on_after_reconnect
 
 
 async def test_a_run_that_notion_answers_with_errors_is_retried_and_then_fails_in_plain_words(
-    server: Server, notion: LocalNotion
+    server: Server, notion: LocalService
 ) -> None:
     await server.talk()
     notion.state.faults.append(Fault(FaultKind.SERVER_ERROR, times=3))

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 from tests.path.rehearsing import LOG, LOGBOOK, MARKING, MAYA, PROJECTS, dry_run, installation, make, skill
 
-from living_server import LocalNotion
+from living_server import LocalService
 from omniforge.agents.content import ExecutionStatus, TestMode, Verdict
 from omniforge.agents.schemas import Agent, Execution, TestReport
 from omniforge.bootstrap import Installation
@@ -23,7 +23,7 @@ WRITES = ("POST", "PATCH", "DELETE")
 
 
 @pytest.fixture
-async def house(tmp_path: Path, notion: LocalNotion) -> AsyncIterator[Installation]:
+async def house(tmp_path: Path, notion: LocalService) -> AsyncIterator[Installation]:
     service = ServiceSettings(
         client_id=standin.CLIENT_ID, client_secret=SecretStr(standin.CLIENT_SECRET), base_url=notion.url
     )
@@ -55,7 +55,7 @@ async def run(house: Installation, agent: Agent, **more: Any) -> Execution:
     return await house.agents.executions.get(MAYA, execution_id)
 
 
-def writes(notion: LocalNotion) -> list[tuple[str, str, Any]]:
+def writes(notion: LocalService) -> list[tuple[str, str, Any]]:
     """What changed something there; questions are POSTs as well."""
     return [
         (request.method, request.path, request.body)
@@ -66,7 +66,7 @@ def writes(notion: LocalNotion) -> list[tuple[str, str, Any]]:
 
 @pytest.mark.parametrize("given", [LOGBOOK, MARKING], ids=["one write", "a write per row"])
 async def test_every_live_write_was_in_the_manifest(
-    house: Installation, notion: LocalNotion, given: Mapping[str, Any]
+    house: Installation, notion: LocalService, given: Mapping[str, Any]
 ) -> None:
     agent, report = await approved(house, given)
     execution = await run(house, agent)
@@ -87,7 +87,7 @@ async def test_every_live_write_was_in_the_manifest(
 
 
 async def test_a_skill_that_is_changed_after_the_approval_does_not_run_until_it_is_approved(
-    house: Installation, notion: LocalNotion
+    house: Installation, notion: LocalService
 ) -> None:
     agent, _ = await approved(house)
     elsewhere = skill("write-log", OBEDIENT)
@@ -121,7 +121,7 @@ run(main)
 
 
 async def test_an_output_that_says_to_write_elsewhere_is_stopped_and_nothing_is_sent(
-    house: Installation, notion: LocalNotion
+    house: Installation, notion: LocalService
 ) -> None:
     agent, _ = await approved(house, LOGBOOK, {"read-projects": TELLER, "write-log": OBEDIENT})
     harmless = await run(house, agent)
@@ -138,7 +138,7 @@ async def test_an_output_that_says_to_write_elsewhere_is_stopped_and_nothing_is_
 
 
 async def test_asked_about_an_unlisted_write_a_person_sees_it_and_allows_it_once(
-    house: Installation, notion: LocalNotion
+    house: Installation, notion: LocalService
 ) -> None:
     given = {**LOGBOOK, "settings": {"on_unlisted_effect": "ask"}}
     agent, _ = await approved(house, given, {"read-projects": TELLER, "write-log": OBEDIENT})
@@ -157,7 +157,7 @@ async def test_asked_about_an_unlisted_write_a_person_sees_it_and_allows_it_once
     assert (again.status, len(writes(notion))) == (ExecutionStatus.WAITING, 1)
 
 
-async def test_a_lost_answer_is_looked_up_and_written_once(house: Installation, notion: LocalNotion) -> None:
+async def test_a_lost_answer_is_looked_up_and_written_once(house: Installation, notion: LocalService) -> None:
     agent, _ = await approved(house)
     notion.state.faults.append(Fault(FaultKind.LOST, path="/v1/pages", method="POST"))
     execution = await run(house, agent)
@@ -168,7 +168,7 @@ async def test_a_lost_answer_is_looked_up_and_written_once(house: Installation, 
 
 
 async def test_a_preview_reads_what_is_there_and_changes_nothing(
-    house: Installation, notion: LocalNotion
+    house: Installation, notion: LocalService
 ) -> None:
     agent = await make(house)
     test_id = await house.agents.start_test(MAYA, agent.id, TestMode.PREVIEW)
@@ -180,7 +180,7 @@ async def test_a_preview_reads_what_is_there_and_changes_nothing(
 
 
 async def test_a_live_test_does_what_its_dry_run_showed_and_counts_nowhere(
-    house: Installation, notion: LocalNotion
+    house: Installation, notion: LocalService
 ) -> None:
     agent = await make(house)
     await dry_run(house, agent.id)

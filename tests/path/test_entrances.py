@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from living_server import LocalNotion, Server
+from living_server import LocalService, Server
 
 JOURNEY = ["run.queued", "run.started", "step.started"]
 
 
 async def test_the_conversation_makes_an_agent_that_runs_and_delivers(
-    server: Server, notion: LocalNotion
+    server: Server, notion: LocalService
 ) -> None:
     replies = await server.talk()
     asks, shown = replies[1], replies[2]

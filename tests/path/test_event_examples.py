@@ -16,7 +16,7 @@ import pytest
 from pydantic import SecretStr
 from tests.path.rehearsing import MAYA, PROJECTS, dry_run, installation, make
 
-from living_server import LocalNotion
+from living_server import LocalService
 from omniforge.agents.content import ExecutionStatus, FireStatus, TestMode, Verdict
 from omniforge.api.app import create_app
 from omniforge.bootstrap import Installation
@@ -44,7 +44,7 @@ def listener(**config: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def house(tmp_path: Path, notion: LocalNotion) -> AsyncIterator[Installation]:
+async def house(tmp_path: Path, notion: LocalService) -> AsyncIterator[Installation]:
     service = ServiceSettings(
         client_id=standin.CLIENT_ID, client_secret=SecretStr(standin.CLIENT_SECRET), base_url=notion.url
     )
@@ -72,7 +72,7 @@ async def test_the_filter_chooses_among_the_examples(house: Installation) -> Non
 
 
 async def test_a_preview_is_given_the_latest_row_that_is_really_there(
-    house: Installation, notion: LocalNotion
+    house: Installation, notion: LocalService
 ) -> None:
     agent = await make(house, listener(), {"tell": TELL})
     test_id = await house.agents.start_test(MAYA, agent.id, TestMode.PREVIEW)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from living_server import LocalNotion, Server
+from living_server import LocalService, Server
 
 SKILL = """---
 name: {name}
@@ -121,7 +121,7 @@ async def test_a_taken_port_is_said_to_be_taken(server: Server) -> None:
 
 
 @pytest.fixture
-async def bare(tmp_path: Path, notion: LocalNotion) -> AsyncIterator[Server]:
+async def bare(tmp_path: Path, notion: LocalService) -> AsyncIterator[Server]:
     """A server on a computer without bubblewrap."""
     started = Server(tmp_path / "bare", notion, OMNIFORGE_BUBBLEWRAP="/nonexistent/bwrap")
     await started.start()

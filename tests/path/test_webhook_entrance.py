@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from living_server import LocalNotion, Server
+from living_server import LocalService, Server
 from omniforge.cli.demo import allow
 from omniforge.integrations.catalog.notion.standin.workspace import Row
 from omniforge.integrations.manifest import load_catalog
@@ -69,7 +69,7 @@ class Place:
 class Services:
     """The local servers of all services but Notion, and of Notion the one every test has."""
 
-    def __init__(self, notion: LocalNotion) -> None:
+    def __init__(self, notion: LocalService) -> None:
         self.standins: Mapping[str, Standin] = find_standins()
         self.notion = notion
         self.running = {
@@ -109,14 +109,14 @@ class Services:
 
 
 @pytest.fixture
-def services(notion: LocalNotion) -> Iterator[Services]:
+def services(notion: LocalService) -> Iterator[Services]:
     found = Services(notion)
     yield found
     found.stop()
 
 
 @pytest.fixture
-async def server(tmp_path: Path, notion: LocalNotion, services: Services) -> AsyncIterator[Server]:
+async def server(tmp_path: Path, notion: LocalService, services: Services) -> AsyncIterator[Server]:
     started = Server(tmp_path / "home", notion)
     started.environment |= services.environment(started)
     await started.start()
@@ -267,7 +267,7 @@ async def test_garbage_is_refused_alike_and_never_runs(server: Server, services:
 
 
 async def test_a_row_added_in_notion_fires_the_polled_agent_once_and_those_before_do_not(
-    server: Server, notion: LocalNotion
+    server: Server, notion: LocalService
 ) -> None:
     await connect(server, "notion")
     workspace = notion.state.workspace
