@@ -122,6 +122,7 @@ class Installation:
             integrations.on_disconnected.append(agents.activation.on_disconnected)
 
             async def go_on(arrived: ConnectionArrived) -> None:
+                await builder.tell_arrival(arrived)
                 await runs.resume_waiting(arrived.tenant_id, arrived.user_id, "connection")
 
             integrations.on_connected.append(go_on)

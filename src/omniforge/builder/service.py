@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from omniforge.builder import store
 from omniforge.builder.conversation import begin, recap, respond
 from omniforge.builder.exchange import Facts, Reply, Turn
+from omniforge.builder.live import Arrival, Tell, arrivals, unheard
 from omniforge.builder.outcomes import resume
 from omniforge.builder.phases import SessionStatus
 from omniforge.builder.requests import Binding, Doer, unbound
@@ -31,10 +32,11 @@ from omniforge.builder.vocabulary import forbidden_words
 from omniforge.core.actor import Actor
 from omniforge.core.clock import Clock, new_id
 from omniforge.core.config import Settings
-from omniforge.core.errors import Conflict, Invalid
+from omniforge.core.errors import Conflict, Invalid, NotFound
 from omniforge.core.paging import Paging
 from omniforge.db import Database
 from omniforge.engine.events import Event, EventLog
+from omniforge.integrations.signin import ConnectionArrived
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +108,11 @@ class BuilderService:
         message: str,
         client_message_id: str | None,
         binding: Binding = unbound,
+        *,
+        tell: Tell = unheard,
     ) -> ReplyView:
-        """Answer one message. The same `client_message_id` again gives the stored reply and does nothing."""
+        """Answer one message. The same `client_message_id` again gives the stored reply and does nothing.
+        `tell` hears what is being done meanwhile."""
         actor.require("agent:create")
         async with self._turn(actor, session_id):
             row, known = await self._open(actor, session_id, client_message_id)
@@ -123,10 +128,45 @@ class BuilderService:
             for _ in range(MAX_REQUESTS):
                 if turn.request is None:
                     break
+                if turn.progress:
+                    tell(turn.progress)
                 outcome = await self.doer.do(actor, row.id, turn.request, binding)
                 facts = await self._facts(actor, row)
                 turn = resume(turn.state, outcome, facts)
             return await self._store(actor, row, message, client_message_id, turn)
+
+    async def tell_arrival(self, arrived: ConnectionArrived) -> None:
+        """Let conversations that are open hear that a sign-in ended well."""
+        payload = {
+            "user_id": arrived.user_id,
+            "integration": arrived.integration_id,
+            "workspace": arrived.workspace_name,
+            "session_id": arrived.session_id,
+        }
+        now, by = self.clock.now(), f"user:{arrived.user_id}"
+        event = Event("connection.arrived", f"connection:{arrived.connection_id}", now, by, payload)
+        async with self.db.transaction() as session:
+            await self.events.append(session, arrived.tenant_id, event)
+
+    async def known(self, actor: Actor, session_id: str) -> None:
+        """NotFound unless it is a conversation of this person."""
+        async with self.db.read() as session:
+            await store.get_session(session, actor, session_id)
+
+    async def arrivals(self, actor: Actor, session_id: str, after: int | None) -> AsyncGenerator[Arrival]:
+        """What happens from `after` on (None: from now) that concerns this conversation. Never ends."""
+        if after is None:
+            after = await self.events.last(actor.tenant_id)
+
+        async def started_by(run_id: str) -> bool:
+            try:
+                execution = await self.doer.agents.executions.get(actor, run_id)
+            except NotFound:
+                return False
+            return execution.triggered_by == f"user:{actor.user_id}"
+
+        async for arrival in arrivals(self.events, actor, session_id, after, started_by):
+            yield arrival
 
     async def complete_sign_in(
         self, actor: Actor, session_id: str, integration: str, code: str, state: str

@@ -55,11 +55,13 @@ def worker(
 def chat(
     port: Port = None,
     resume: Annotated[str | None, typer.Option(help="Go on with this conversation.")] = None,
+    listed: Annotated[bool, typer.Option("--list", help="The conversations that can be resumed.")] = False,
 ) -> None:
     """Describe work in plain words; get an agent that does it."""
-    from omniforge.cli.chat import converse  # noqa: PLC0415
+    from omniforge.cli.chat import converse, list_talks  # noqa: PLC0415
 
-    run(converse(settings_with(port), console, resume))
+    settings = settings_with(port)
+    run(list_talks(settings, console) if listed else converse(settings, console, resume))
 
 
 @app.command("run")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -130,13 +131,27 @@ async def ask(client: httpx.AsyncClient, method: str, path: str, **options: Any)
     except ValueError as error:
         raise Unavailable(f"{client.base_url} answered something unreadable.") from error
     if answer.is_error:
-        refused = Refused(str(body.get("message", answer.reason_phrase)), code=body.get("error"))
-        refused.http_status = answer.status_code
-        raise refused
+        raise Refused.of(answer.status_code, body, answer.reason_phrase)
     return body
+
+
+async def sent_events(stream: httpx.Response) -> AsyncGenerator[tuple[str, dict[str, Any]]]:
+    """(event, data) of an event stream, as they come."""
+    kind = "message"
+    async for line in stream.aiter_lines():
+        if line.startswith("event:"):
+            kind = line[6:].strip()
+        elif line.startswith("data:"):
+            yield kind, json.loads(line[5:])
 
 
 class Refused(OmniForgeError):
     """The server said no; the message is its own."""
 
     http_status: int = 0
+
+    @classmethod
+    def of(cls, status: int, body: dict[str, Any], reason: str = "") -> Refused:
+        refused = cls(str(body.get("message", reason)), code=body.get("error"))
+        refused.http_status = status
+        return refused

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
-from omniforge.cli.server import api, ask
+from omniforge.cli.server import api, ask, sent_events
 from omniforge.cli.terminal import print_json
 from omniforge.core.config import Settings
 from omniforge.core.errors import Invalid
@@ -150,11 +150,9 @@ async def events(client: httpx.AsyncClient, run_id: str) -> AsyncGenerator[dict[
                 headers={"Accept": "text/event-stream"},
                 timeout=httpx.Timeout(None, connect=5),
             ) as stream:
-                async for line in stream.aiter_lines():
-                    if line.startswith("data:"):
-                        event: dict[str, Any] = json.loads(line[5:])
-                        after = max(after, int(event["seq"]))
-                        yield event
+                async for _, event in sent_events(stream):
+                    after = max(after, int(event["seq"]))
+                    yield event
         except (httpx.RemoteProtocolError, httpx.ReadError):
             pass
         if (await _run(client, run_id))["status"] not in OPEN:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 import orjson
-from sqlalchemy import Integer, String, Text, UniqueConstraint, select
+from sqlalchemy import Integer, String, Text, UniqueConstraint, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -247,6 +247,12 @@ class EventLog:
             query = query.where(EventRow.type.in_(types))
         async with self.db.read() as session:
             return list(await session.scalars(query.order_by(EventRow.seq).limit(limit)))
+
+    async def last(self, tenant_id: str) -> int:
+        """The seq of the newest event; 0 before the first."""
+        async with self.db.read() as session:
+            newest = select(func.max(EventRow.seq)).where(EventRow.tenant_id == tenant_id)
+            return await session.scalar(newest) or 0
 
     async def follow(
         self, tenant_id: str, *, after: int = 0, run_id: str | None = None
