@@ -107,6 +107,11 @@ def _compiled(condition: str) -> Any:
         raise ValueError(f"cannot be parsed: {str(error).splitlines()[0]}") from error
 
 
+def check_parses(condition: str) -> None:
+    """ValueError, saying why, for a condition that is no CEL; what it reads is not looked at."""
+    _compiled(condition)
+
+
 @lru_cache(maxsize=4096)
 def condition_references(condition: str) -> frozenset[str]:
     """Keys of the steps a condition reads; ValueError when it does not parse or reads unknown names."""
