@@ -7,11 +7,11 @@ RUN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench simulate chaos firing
+.PHONY: help setup demo up test check format bench eval simulate chaos firing
 
 help:
 	@sed -n '1,2p' Makefile
-	@echo "make up: start the server.   make check: format, lint, types, import contracts."
+	@echo "make up: start the server.   make check: format, lint, types, import contracts.   make eval: how well sentences are understood."
 
 setup: .venv/ready /usr/bin/bwrap
 
@@ -48,6 +48,9 @@ format: setup
 
 bench: setup
 	$(RUN)/python -m bench
+
+eval: setup
+	@$(RUN)/python -m bench.understanding
 
 simulate: setup
 	@$(RUN)/omniforge dev simulate --seeds 10000

@@ -42,6 +42,9 @@ def upgrade() -> None:
         sa.Column("summary", sa.String(length=300), nullable=False),
         sa.Column("connections", sa.JSON(), nullable=False),
         sa.Column("sharing_level", sa.String(length=16), nullable=False),
+        sa.Column("shared_with", sa.JSON(), nullable=False),
+        sa.Column("origin", sa.JSON(), nullable=True),
+        sa.Column("to_choose", sa.JSON(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("next_fire_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("total_runs", sa.Integer(), nullable=False),
@@ -181,12 +184,107 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "sha256", name=op.f("pk_artifacts")),
     )
     op.create_table(
+        "board_approvals",
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("subject_type", sa.String(length=16), nullable=False),
+        sa.Column("subject_id", sa.String(length=64), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("prompt", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("context", sa.JSON(), nullable=False),
+        sa.Column("blocking", sa.Boolean(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("requested_by", sa.String(length=160), nullable=False),
+        sa.Column("decided_by", sa.String(length=160), nullable=True),
+        sa.Column("rationale", sa.Text(), nullable=True),
+        sa.Column("deadline_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_board_approvals")),
+    )
+    with op.batch_alter_table("board_approvals", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_board_approvals_project_id"), ["project_id"], unique=False)
+        batch_op.create_index(
+            "ix_board_approvals_subject", ["subject_type", "subject_id", "role", "status"], unique=False
+        )
+        batch_op.create_index(batch_op.f("ix_board_approvals_tenant_id"), ["tenant_id"], unique=False)
+
+    op.create_table(
+        "board_artifacts",
+        sa.Column("ticket_id", sa.String(length=64), nullable=False),
+        sa.Column("task_id", sa.String(length=64), nullable=True),
+        sa.Column("phase_id", sa.String(length=32), nullable=False),
+        sa.Column("artifact_type", sa.String(length=32), nullable=False),
+        sa.Column("path", sa.String(length=1000), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=True),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.Column("collected_by", sa.String(length=160), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_board_artifacts")),
+        sa.UniqueConstraint(
+            "ticket_id",
+            "phase_id",
+            "artifact_type",
+            "path",
+            "content_hash",
+            name=op.f("uq_board_artifacts_ticket_id_phase_id_artifact_type_path_content_hash"),
+        ),
+    )
+    with op.batch_alter_table("board_artifacts", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_board_artifacts_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_board_artifacts_ticket_id"), ["ticket_id"], unique=False)
+
+    op.create_table(
+        "board_columns",
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("color", sa.String(length=32), nullable=False),
+        sa.Column("wip_limit", sa.Integer(), nullable=True),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "status", name=op.f("pk_board_columns")),
+    )
+    op.create_table(
+        "board_reports",
+        sa.Column("ticket_id", sa.String(length=64), nullable=False),
+        sa.Column("task_id", sa.String(length=64), nullable=True),
+        sa.Column("report_type", sa.String(length=32), nullable=False),
+        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("markdown", sa.Text(), nullable=False),
+        sa.Column("verification_status", sa.String(length=16), nullable=False),
+        sa.Column("verified_by", sa.String(length=160), nullable=True),
+        sa.Column("feedback", sa.Text(), nullable=True),
+        sa.Column("created_by", sa.String(length=160), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_board_reports")),
+    )
+    with op.batch_alter_table("board_reports", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_board_reports_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_board_reports_ticket_id"), ["ticket_id"], unique=False)
+
+    op.create_table(
         "breakers",
         sa.Column("tenant_id", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "name", name=op.f("pk_breakers")),
+    )
+    op.create_table(
+        "builder_designs",
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("agent_id", sa.String(length=64), nullable=False),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.Column("design", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "agent_id", "content_hash", name=op.f("pk_builder_designs")),
     )
     op.create_table(
         "builder_sessions",
@@ -241,6 +339,27 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_connections_tenant_id"), ["tenant_id"], unique=False)
 
     op.create_table(
+        "criteria",
+        sa.Column("owner_type", sa.String(length=16), nullable=False),
+        sa.Column("owner_id", sa.String(length=64), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("check", sa.JSON(), nullable=True),
+        sa.Column("completed", sa.Boolean(), nullable=False),
+        sa.Column("completed_by", sa.String(length=160), nullable=True),
+        sa.Column("receipt_id", sa.String(length=64), nullable=True),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_criteria")),
+    )
+    with op.batch_alter_table("criteria", schema=None) as batch_op:
+        batch_op.create_index("ix_criteria_owner", ["owner_type", "owner_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_criteria_tenant_id"), ["tenant_id"], unique=False)
+
+    op.create_table(
         "event_cursors",
         sa.Column("subscriber", sa.String(length=64), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
@@ -266,6 +385,35 @@ def upgrade() -> None:
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_events_run_id"), ["run_id"], unique=False)
 
+    op.create_table(
+        "gate_decisions",
+        sa.Column("ticket_id", sa.String(length=64), nullable=False),
+        sa.Column("from_status", sa.String(length=16), nullable=False),
+        sa.Column("to_status", sa.String(length=16), nullable=False),
+        sa.Column("phase_entry", sa.Integer(), nullable=False),
+        sa.Column("decision", sa.String(length=16), nullable=False),
+        sa.Column("criteria", sa.JSON(), nullable=False),
+        sa.Column("conditions", sa.JSON(), nullable=False),
+        sa.Column("tree_hash", sa.String(length=64), nullable=True),
+        sa.Column("decided_by", sa.String(length=160), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_gate_decisions")),
+    )
+    with op.batch_alter_table("gate_decisions", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_gate_decisions_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_gate_decisions_ticket_id"), ["ticket_id"], unique=False)
+
+    op.create_table(
+        "gates",
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("from_status", sa.String(length=16), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("checks", sa.JSON(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "from_status", name=op.f("pk_gates")),
+    )
     op.create_table(
         "hook_arrivals",
         sa.Column("tenant_id", sa.String(length=64), nullable=False),
@@ -293,6 +441,33 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_hook_deliveries_received_at"), ["received_at"], unique=False)
 
     op.create_table(
+        "idempotency_keys",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("request_hash", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("media_type", sa.String(length=100), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency_keys")),
+    )
+    with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_idempotency_keys_created_at"), ["created_at"], unique=False)
+
+    op.create_table(
+        "import_refs",
+        sa.Column("spec_id", sa.String(length=64), nullable=False),
+        sa.Column("local_ref", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("object_id", sa.String(length=64), nullable=False),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("spec_id", "local_ref", name=op.f("pk_import_refs")),
+    )
+    with op.batch_alter_table("import_refs", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_import_refs_object_id"), ["object_id"], unique=False)
+
+    op.create_table(
         "inbox_items",
         sa.Column("user_id", sa.String(length=64), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
@@ -306,7 +481,13 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("tenant_id", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_inbox_items")),
-        sa.UniqueConstraint("tenant_id", "run_id", "kind", name=op.f("uq_inbox_items_tenant_id_run_id_kind")),
+        sa.UniqueConstraint(
+            "tenant_id",
+            "user_id",
+            "run_id",
+            "kind",
+            name=op.f("uq_inbox_items_tenant_id_user_id_run_id_kind"),
+        ),
     )
     with op.batch_alter_table("inbox_items", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_inbox_items_tenant_id"), ["tenant_id"], unique=False)
@@ -325,6 +506,15 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("answers", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_journal_writers")),
+    )
+    op.create_table(
+        "model_recordings",
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("skill_hash", sa.String(length=64), nullable=False),
+        sa.Column("input_hash", sa.String(length=64), nullable=False),
+        sa.Column("transcript", sa.Text(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "skill_hash", "input_hash", name=op.f("pk_model_recordings")),
     )
     op.create_table(
         "oauth_states",
@@ -356,6 +546,103 @@ def upgrade() -> None:
         sa.Column("plan", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_plans")),
     )
+    op.create_table(
+        "projects",
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("default_phase_id", sa.String(length=32), nullable=False),
+        sa.Column("repository_kind", sa.String(length=16), nullable=False),
+        sa.Column("github_owner", sa.String(length=100), nullable=True),
+        sa.Column("github_repo", sa.String(length=100), nullable=True),
+        sa.Column("github_connected", sa.Boolean(), nullable=False),
+        sa.Column("webhook_secret", sa.LargeBinary(), nullable=True),
+        sa.Column("default_branch", sa.String(length=255), nullable=False),
+        sa.Column("autonomous", sa.Boolean(), nullable=False),
+        sa.Column("settings", sa.JSON(), nullable=False),
+        sa.Column("created_by", sa.String(length=160), nullable=False),
+        sa.Column("next_ticket_no", sa.Integer(), nullable=False),
+        sa.Column("next_task_no", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_projects")),
+    )
+    with op.batch_alter_table("projects", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_projects_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index(
+            "uq_projects_name",
+            ["tenant_id", "name"],
+            unique=True,
+            sqlite_where=sa.text("status != 'archived'"),
+            postgresql_where=sa.text("status != 'archived'"),
+        )
+
+    op.create_table(
+        "public_skills",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("description", sa.String(length=1024), nullable=False),
+        sa.Column("author_id", sa.String(length=64), nullable=False),
+        sa.Column("author_name", sa.String(length=200), nullable=False),
+        sa.Column("license", sa.String(length=200), nullable=False),
+        sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("integrations", sa.JSON(), nullable=False),
+        sa.Column("needs", sa.JSON(), nullable=False),
+        sa.Column("category", sa.String(length=40), nullable=False),
+        sa.Column("usage_count", sa.Integer(), nullable=False),
+        sa.Column("rating_avg", sa.Float(), nullable=False),
+        sa.Column("rating_count", sa.Integer(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.String(length=500), nullable=False),
+        sa.Column("latest_version", sa.String(length=24), nullable=False),
+        sa.Column("name_words", sa.Text(), nullable=False),
+        sa.Column("tag_words", sa.Text(), nullable=False),
+        sa.Column("text_words", sa.Text(), nullable=False),
+        sa.Column("exact_words", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_public_skills")),
+        sa.UniqueConstraint("name", name=op.f("uq_public_skills_name")),
+    )
+    with op.batch_alter_table("public_skills", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_public_skills_status"), ["status"], unique=False)
+        batch_op.create_index(batch_op.f("ix_public_skills_tenant_id"), ["tenant_id"], unique=False)
+
+    op.create_table(
+        "receipts",
+        sa.Column("ticket_id", sa.String(length=64), nullable=False),
+        sa.Column("task_id", sa.String(length=64), nullable=True),
+        sa.Column("attempt", sa.Integer(), nullable=True),
+        sa.Column("from_status", sa.String(length=16), nullable=True),
+        sa.Column("phase_entry", sa.Integer(), nullable=False),
+        sa.Column("check_key", sa.String(length=200), nullable=False),
+        sa.Column("command", sa.Text(), nullable=False),
+        sa.Column("cwd", sa.String(length=1000), nullable=False),
+        sa.Column("exit_code", sa.Integer(), nullable=False),
+        sa.Column("passed", sa.Boolean(), nullable=False),
+        sa.Column("output_hash", sa.String(length=64), nullable=False),
+        sa.Column("output_tail", sa.Text(), nullable=False),
+        sa.Column("output_ref", sa.String(length=200), nullable=True),
+        sa.Column("tree_hash", sa.String(length=64), nullable=False),
+        sa.Column("image", sa.String(length=200), nullable=False),
+        sa.Column("coverage_percent", sa.Float(), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("duration_ms", sa.Integer(), nullable=False),
+        sa.Column("run_by", sa.String(length=160), nullable=False),
+        sa.Column("voided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("void_reason", sa.Text(), nullable=True),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_receipts")),
+    )
+    with op.batch_alter_table("receipts", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_receipts_task_id"), ["task_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_receipts_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_receipts_ticket_id"), ["ticket_id"], unique=False)
+
     op.create_table(
         "run_places",
         sa.Column("run_id", sa.String(length=64), nullable=False),
@@ -441,6 +728,80 @@ def upgrade() -> None:
         batch_op.create_index("ix_runs_subject", ["tenant_id", "subject", "created_at"], unique=False)
 
     op.create_table(
+        "sandbox_messages",
+        sa.Column("sandbox_id", sa.String(length=64), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("message_type", sa.String(length=16), nullable=False),
+        sa.Column("sent_by", sa.String(length=160), nullable=False),
+        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sandbox_messages")),
+        sa.UniqueConstraint("sandbox_id", "seq", name=op.f("uq_sandbox_messages_sandbox_id_seq")),
+    )
+    with op.batch_alter_table("sandbox_messages", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_sandbox_messages_sandbox_id"), ["sandbox_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_sandbox_messages_tenant_id"), ["tenant_id"], unique=False)
+
+    op.create_table(
+        "sandboxes",
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("task_id", sa.String(length=64), nullable=True),
+        sa.Column("attempt", sa.Integer(), nullable=True),
+        sa.Column("run_id", sa.String(length=64), nullable=True),
+        sa.Column("provider", sa.String(length=16), nullable=False),
+        sa.Column("provider_ref", sa.String(length=200), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("worker", sa.String(length=16), nullable=False),
+        sa.Column("agent_id", sa.String(length=64), nullable=True),
+        sa.Column("token_hash", sa.String(length=64), nullable=True),
+        sa.Column("token_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("token_revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("preview_url", sa.String(length=500), nullable=True),
+        sa.Column("branch", sa.String(length=255), nullable=True),
+        sa.Column("base_commit", sa.String(length=64), nullable=True),
+        sa.Column("image", sa.String(length=200), nullable=True),
+        sa.Column("network", sa.String(length=16), nullable=False),
+        sa.Column("first_heartbeat_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_heartbeat_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("heartbeat_count", sa.Integer(), nullable=False),
+        sa.Column("last_work_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("metrics", sa.JSON(), nullable=False),
+        sa.Column("cost_usd", sa.Float(), nullable=False),
+        sa.Column("tokens_in", sa.Integer(), nullable=False),
+        sa.Column("tokens_out", sa.Integer(), nullable=False),
+        sa.Column("tool_calls", sa.Integer(), nullable=False),
+        sa.Column("keep_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("result_id", sa.String(length=64), nullable=True),
+        sa.Column("error_code", sa.String(length=64), nullable=True),
+        sa.Column("error_message", sa.Text(), nullable=True),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("spawned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("work_finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("terminated_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sandboxes")),
+    )
+    with op.batch_alter_table("sandboxes", schema=None) as batch_op:
+        batch_op.create_index("ix_sandboxes_state", ["state", "project_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_sandboxes_task_id"), ["task_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_sandboxes_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_sandboxes_token_hash"), ["token_hash"], unique=False)
+        batch_op.create_index(
+            "uq_sandboxes_task_live",
+            ["task_id"],
+            unique=True,
+            sqlite_where=sa.text("state IN ('pending', 'creating', 'running', 'completing')"),
+            postgresql_where=sa.text("state IN ('pending', 'creating', 'running', 'completing')"),
+        )
+
+    op.create_table(
         "skill_blobs",
         sa.Column("tenant_id", sa.String(length=64), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
@@ -456,12 +817,48 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "content_hash", "path", name=op.f("pk_skill_files")),
     )
     op.create_table(
+        "skill_imports",
+        sa.Column("agent_id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.Column("label", sa.String(length=300), nullable=False),
+        sa.Column("description", sa.String(length=1024), nullable=False),
+        sa.Column("diagnostics", sa.JSON(), nullable=False),
+        sa.Column("findings", sa.JSON(), nullable=False),
+        sa.Column("foreign", sa.JSON(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("created_by", sa.String(length=160), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_by", sa.String(length=160), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_skill_imports")),
+    )
+    with op.batch_alter_table("skill_imports", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_skill_imports_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index(
+            "ix_skill_imports_waiting", ["tenant_id", "agent_id", "name", "status"], unique=False
+        )
+
+    op.create_table(
         "skill_memory",
         sa.Column("tenant_id", sa.String(length=64), nullable=False),
         sa.Column("subject", sa.String(length=160), nullable=False),
         sa.Column("key", sa.String(length=200), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "subject", "key", name=op.f("pk_skill_memory")),
+    )
+    op.create_table(
+        "skill_provenance",
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("agent_id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("noted_by", sa.String(length=160), nullable=False),
+        sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "agent_id", "name", name=op.f("pk_skill_provenance")),
     )
     op.create_table(
         "skill_versions",
@@ -503,6 +900,224 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_skills_tenant_id"), ["tenant_id"], unique=False)
 
     op.create_table(
+        "spec_phase_runs",
+        sa.Column("spec_id", sa.String(length=64), nullable=False),
+        sa.Column("phase", sa.String(length=16), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("run_id", sa.String(length=64), nullable=False),
+        sa.Column("output", sa.JSON(), nullable=True),
+        sa.Column("reasons", sa.JSON(), nullable=False),
+        sa.Column("turns", sa.Integer(), nullable=False),
+        sa.Column("cost_usd", sa.Float(), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_spec_phase_runs")),
+        sa.UniqueConstraint(
+            "spec_id",
+            "phase",
+            "attempt",
+            "run_id",
+            name=op.f("uq_spec_phase_runs_spec_id_phase_attempt_run_id"),
+        ),
+    )
+    with op.batch_alter_table("spec_phase_runs", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_spec_phase_runs_spec_id"), ["spec_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_spec_phase_runs_tenant_id"), ["tenant_id"], unique=False)
+
+    op.create_table(
+        "spec_requirements",
+        sa.Column("spec_id", sa.String(length=64), nullable=False),
+        sa.Column("ref", sa.String(length=64), nullable=False),
+        sa.Column("title", sa.String(length=500), nullable=False),
+        sa.Column("condition", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("category", sa.String(length=16), nullable=False),
+        sa.Column("priority", sa.String(length=16), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("status_set", sa.Boolean(), nullable=False),
+        sa.Column("linked_design", sa.String(length=100), nullable=True),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_spec_requirements")),
+        sa.UniqueConstraint("spec_id", "ref", name=op.f("uq_spec_requirements_spec_id_ref")),
+    )
+    with op.batch_alter_table("spec_requirements", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_spec_requirements_spec_id"), ["spec_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_spec_requirements_tenant_id"), ["tenant_id"], unique=False)
+
+    op.create_table(
+        "spec_versions",
+        sa.Column("spec_id", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("change_type", sa.String(length=32), nullable=False),
+        sa.Column("changes", sa.JSON(), nullable=False),
+        sa.Column("snapshot", sa.JSON(), nullable=False),
+        sa.Column("created_by", sa.String(length=160), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_spec_versions")),
+        sa.UniqueConstraint("spec_id", "version", name=op.f("uq_spec_versions_spec_id_version")),
+    )
+    with op.batch_alter_table("spec_versions", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_spec_versions_spec_id"), ["spec_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_spec_versions_tenant_id"), ["tenant_id"], unique=False)
+
+    op.create_table(
+        "specs",
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("title", sa.String(length=500), nullable=False),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("current_phase", sa.String(length=16), nullable=False),
+        sa.Column("design", sa.JSON(), nullable=True),
+        sa.Column("requirements_approved", sa.Boolean(), nullable=False),
+        sa.Column("requirements_approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("requirements_approved_by", sa.String(length=160), nullable=True),
+        sa.Column("design_approved", sa.Boolean(), nullable=False),
+        sa.Column("design_approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("design_approved_by", sa.String(length=160), nullable=True),
+        sa.Column("branch_name", sa.String(length=255), nullable=True),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_by", sa.String(length=160), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_specs")),
+    )
+    with op.batch_alter_table("specs", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_specs_project_id"), ["project_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_specs_tenant_id"), ["tenant_id"], unique=False)
+
+    op.create_table(
+        "task_attempts",
+        sa.Column("task_id", sa.String(length=64), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("sandbox_id", sa.String(length=64), nullable=False),
+        sa.Column("run_id", sa.String(length=64), nullable=False),
+        sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.String(length=32), nullable=True),
+        sa.Column("error_code", sa.String(length=64), nullable=True),
+        sa.Column("error_message", sa.Text(), nullable=True),
+        sa.Column("base_commit", sa.String(length=64), nullable=True),
+        sa.Column("head_commit", sa.String(length=64), nullable=True),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_task_attempts")),
+        sa.UniqueConstraint("task_id", "attempt", name=op.f("uq_task_attempts_task_id_attempt")),
+    )
+    with op.batch_alter_table("task_attempts", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_task_attempts_sandbox_id"), ["sandbox_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_task_attempts_task_id"), ["task_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_task_attempts_tenant_id"), ["tenant_id"], unique=False)
+
+    op.create_table(
+        "task_edges",
+        sa.Column("task_id", sa.String(length=64), nullable=False),
+        sa.Column("depends_on_task_id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("task_id", "depends_on_task_id", name=op.f("pk_task_edges")),
+    )
+    with op.batch_alter_table("task_edges", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_task_edges_depends_on_task_id"), ["depends_on_task_id"], unique=False
+        )
+
+    op.create_table(
+        "task_results",
+        sa.Column("task_id", sa.String(length=64), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("sandbox_id", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("body_hash", sa.String(length=64), nullable=False),
+        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("files_changed", sa.JSON(), nullable=False),
+        sa.Column("commits", sa.JSON(), nullable=False),
+        sa.Column("tests", sa.JSON(), nullable=True),
+        sa.Column("artifacts", sa.JSON(), nullable=False),
+        sa.Column("notes", sa.Text(), nullable=False),
+        sa.Column("claims", sa.String(length=16), nullable=False),
+        sa.Column("verification", sa.String(length=16), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_task_results")),
+        sa.UniqueConstraint(
+            "task_id", "attempt", "body_hash", name=op.f("uq_task_results_task_id_attempt_body_hash")
+        ),
+    )
+    with op.batch_alter_table("task_results", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_task_results_task_id"), ["task_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_task_results_tenant_id"), ["tenant_id"], unique=False)
+
+    op.create_table(
+        "tasks",
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("ticket_id", sa.String(length=64), nullable=False),
+        sa.Column("spec_id", sa.String(length=64), nullable=True),
+        sa.Column("ref", sa.String(length=64), nullable=False),
+        sa.Column("phase_id", sa.String(length=32), nullable=False),
+        sa.Column("task_type", sa.String(length=32), nullable=False),
+        sa.Column("title", sa.String(length=500), nullable=False),
+        sa.Column("has_own_title", sa.Boolean(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("priority", sa.String(length=16), nullable=False),
+        sa.Column("estimate", sa.String(length=4), nullable=True),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("retry_count", sa.Integer(), nullable=False),
+        sa.Column("max_retries", sa.Integer(), nullable=False),
+        sa.Column("remaining", sa.Integer(), nullable=False),
+        sa.Column("dependents_open", sa.Integer(), nullable=False),
+        sa.Column("queued_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("claimed_by", sa.String(length=160), nullable=True),
+        sa.Column("lease_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("timeout_seconds", sa.Integer(), nullable=False),
+        sa.Column("deadline_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cancel_requested_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("agent_id", sa.String(length=64), nullable=True),
+        sa.Column("sandbox_id", sa.String(length=64), nullable=True),
+        sa.Column("conversation_id", sa.String(length=64), nullable=True),
+        sa.Column("persistence_dir", sa.String(length=500), nullable=True),
+        sa.Column("parent_task_id", sa.String(length=64), nullable=True),
+        sa.Column("unblocks", sa.Boolean(), nullable=False),
+        sa.Column("required_capabilities", sa.JSON(), nullable=False),
+        sa.Column("owned_files", sa.JSON(), nullable=False),
+        sa.Column("deliverables", sa.JSON(), nullable=False),
+        sa.Column("feedback", sa.JSON(), nullable=False),
+        sa.Column("error_code", sa.String(length=64), nullable=True),
+        sa.Column("error_message", sa.Text(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
+        sa.UniqueConstraint("project_id", "ref", name=op.f("uq_tasks_project_id_ref")),
+    )
+    with op.batch_alter_table("tasks", schema=None) as batch_op:
+        batch_op.create_index("ix_tasks_lease", ["status", "lease_expires_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_tasks_project_id"), ["project_id"], unique=False)
+        batch_op.create_index("ix_tasks_queue", ["status", "not_before"], unique=False)
+        batch_op.create_index(batch_op.f("ix_tasks_spec_id"), ["spec_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_tasks_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_tasks_ticket_id"), ["ticket_id"], unique=False)
+
+    op.create_table(
         "tenant_keys",
         sa.Column("tenant_id", sa.String(length=64), nullable=False),
         sa.Column("master_version", sa.Integer(), nullable=False),
@@ -520,6 +1135,145 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("tenants", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_tenants_parent_id"), ["parent_id"], unique=False)
+
+    op.create_table(
+        "ticket_comments",
+        sa.Column("ticket_id", sa.String(length=64), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("mentions", sa.JSON(), nullable=False),
+        sa.Column("by", sa.String(length=160), nullable=False),
+        sa.Column("edited_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ticket_comments")),
+    )
+    with op.batch_alter_table("ticket_comments", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ticket_comments_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_ticket_comments_ticket_id"), ["ticket_id"], unique=False)
+
+    op.create_table(
+        "ticket_commits",
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("ticket_id", sa.String(length=64), nullable=False),
+        sa.Column("task_id", sa.String(length=64), nullable=True),
+        sa.Column("sha", sa.String(length=64), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("authored_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("insertions", sa.Integer(), nullable=False),
+        sa.Column("deletions", sa.Integer(), nullable=False),
+        sa.Column("files", sa.JSON(), nullable=False),
+        sa.Column("method", sa.String(length=16), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ticket_commits")),
+        sa.UniqueConstraint("ticket_id", "sha", name=op.f("uq_ticket_commits_ticket_id_sha")),
+    )
+    with op.batch_alter_table("ticket_commits", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ticket_commits_project_id"), ["project_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_ticket_commits_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_ticket_commits_ticket_id"), ["ticket_id"], unique=False)
+
+    op.create_table(
+        "ticket_edges",
+        sa.Column("ticket_id", sa.String(length=64), nullable=False),
+        sa.Column("depends_on_ticket_id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("ticket_id", "depends_on_ticket_id", name=op.f("pk_ticket_edges")),
+    )
+    with op.batch_alter_table("ticket_edges", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_ticket_edges_depends_on_ticket_id"), ["depends_on_ticket_id"], unique=False
+        )
+
+    op.create_table(
+        "ticket_history",
+        sa.Column("ticket_id", sa.String(length=64), nullable=False),
+        sa.Column("from_status", sa.String(length=16), nullable=True),
+        sa.Column("to_status", sa.String(length=16), nullable=False),
+        sa.Column("from_phase", sa.String(length=32), nullable=True),
+        sa.Column("to_phase", sa.String(length=32), nullable=False),
+        sa.Column("cause", sa.String(length=16), nullable=False),
+        sa.Column("forced", sa.Boolean(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("feedback", sa.Text(), nullable=True),
+        sa.Column("decision_id", sa.String(length=64), nullable=True),
+        sa.Column("by", sa.String(length=160), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ticket_history")),
+    )
+    with op.batch_alter_table("ticket_history", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ticket_history_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_ticket_history_ticket_id"), ["ticket_id"], unique=False)
+
+    op.create_table(
+        "ticket_requirements",
+        sa.Column("ticket_id", sa.String(length=64), nullable=False),
+        sa.Column("requirement_id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("ticket_id", "requirement_id", name=op.f("pk_ticket_requirements")),
+    )
+    with op.batch_alter_table("ticket_requirements", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_ticket_requirements_requirement_id"), ["requirement_id"], unique=False
+        )
+
+    op.create_table(
+        "tickets",
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("spec_id", sa.String(length=64), nullable=True),
+        sa.Column("ref", sa.String(length=64), nullable=False),
+        sa.Column("title", sa.String(length=500), nullable=False),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("status_since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("phase_entry", sa.Integer(), nullable=False),
+        sa.Column("rank", sa.Float(), nullable=False),
+        sa.Column("priority", sa.String(length=16), nullable=False),
+        sa.Column("ticket_type", sa.String(length=16), nullable=False),
+        sa.Column("estimate", sa.String(length=4), nullable=True),
+        sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("is_blocked", sa.Boolean(), nullable=False),
+        sa.Column("blocker_type", sa.String(length=32), nullable=True),
+        sa.Column("blocked_reason", sa.Text(), nullable=True),
+        sa.Column("blocked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("blocked_by_actor", sa.String(length=160), nullable=True),
+        sa.Column("blockers", sa.JSON(), nullable=False),
+        sa.Column("approval_status", sa.String(length=16), nullable=False),
+        sa.Column("approval_deadline_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("requested_by", sa.String(length=160), nullable=True),
+        sa.Column("rejection_reason", sa.Text(), nullable=True),
+        sa.Column("pending_transition", sa.JSON(), nullable=True),
+        sa.Column("held_for", sa.String(length=16), nullable=True),
+        sa.Column("open_dependencies", sa.Integer(), nullable=False),
+        sa.Column("start", sa.Boolean(), nullable=True),
+        sa.Column("evidence_since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("remediations", sa.Integer(), nullable=False),
+        sa.Column("branch_name", sa.String(length=255), nullable=True),
+        sa.Column("context", sa.JSON(), nullable=False),
+        sa.Column("context_summary", sa.Text(), nullable=True),
+        sa.Column("embedding", sa.LargeBinary(), nullable=True),
+        sa.Column("embedder", sa.String(length=64), nullable=True),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_by", sa.String(length=160), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tickets")),
+        sa.UniqueConstraint("project_id", "ref", name=op.f("uq_tickets_project_id_ref")),
+    )
+    with op.batch_alter_table("tickets", schema=None) as batch_op:
+        batch_op.create_index("ix_tickets_board", ["project_id", "archived", "status", "rank"], unique=False)
+        batch_op.create_index("ix_tickets_held", ["project_id", "held_for"], unique=False)
+        batch_op.create_index(batch_op.f("ix_tickets_project_id"), ["project_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_tickets_spec_id"), ["spec_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_tickets_tenant_id"), ["tenant_id"], unique=False)
 
     op.create_table(
         "builder_messages",
@@ -542,10 +1296,66 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "public_skill_ratings",
+        sa.Column("skill_id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.String(length=64), nullable=False),
+        sa.Column("rating", sa.Integer(), nullable=False),
+        sa.Column("rated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["skill_id"], ["public_skills.id"], name=op.f("fk_public_skill_ratings_skill_id_public_skills")
+        ),
+        sa.PrimaryKeyConstraint("skill_id", "tenant_id", "user_id", name=op.f("pk_public_skill_ratings")),
+    )
+    op.create_table(
+        "public_skill_uses",
+        sa.Column("skill_id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("agent_id", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.String(length=24), nullable=False),
+        sa.Column("first_used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["skill_id"], ["public_skills.id"], name=op.f("fk_public_skill_uses_skill_id_public_skills")
+        ),
+        sa.PrimaryKeyConstraint("skill_id", "tenant_id", "agent_id", name=op.f("pk_public_skill_uses")),
+    )
+    op.create_table(
+        "public_skill_versions",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("skill_id", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.String(length=24), nullable=False),
+        sa.Column("major", sa.Integer(), nullable=False),
+        sa.Column("minor", sa.Integer(), nullable=False),
+        sa.Column("patch", sa.Integer(), nullable=False),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.Column("changelog", sa.Text(), nullable=False),
+        sa.Column("category", sa.String(length=40), nullable=False),
+        sa.Column("breaking", sa.Boolean(), nullable=False),
+        sa.Column("breaking_reasons", sa.JSON(), nullable=False),
+        sa.Column("tools", sa.JSON(), nullable=True),
+        sa.Column("config_keys", sa.JSON(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.String(length=500), nullable=False),
+        sa.Column("published_by", sa.String(length=160), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_by", sa.String(length=160), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["skill_id"], ["public_skills.id"], name=op.f("fk_public_skill_versions_skill_id_public_skills")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_public_skill_versions")),
+        sa.UniqueConstraint("skill_id", "version", name=op.f("uq_public_skill_versions_skill_id_version")),
+    )
+    with op.batch_alter_table("public_skill_versions", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_public_skill_versions_skill_id"), ["skill_id"], unique=False)
+
+    op.create_table(
         "users",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("tenant_id", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("email", sa.String(length=320), nullable=True),
         sa.Column(
             "role",
             sa.Enum(
@@ -565,6 +1375,7 @@ def upgrade() -> None:
         sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_users_tenant_id_tenants")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
+        sa.UniqueConstraint("tenant_id", "email", name=op.f("uq_users_tenant_id_email")),
     )
     with op.batch_alter_table("users", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_users_tenant_id"), ["tenant_id"], unique=False)
@@ -676,12 +1487,94 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_users_tenant_id"))
 
     op.drop_table("users")
+    with op.batch_alter_table("public_skill_versions", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_public_skill_versions_skill_id"))
+
+    op.drop_table("public_skill_versions")
+    op.drop_table("public_skill_uses")
+    op.drop_table("public_skill_ratings")
     op.drop_table("builder_messages")
+    with op.batch_alter_table("tickets", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_tickets_tenant_id"))
+        batch_op.drop_index(batch_op.f("ix_tickets_spec_id"))
+        batch_op.drop_index(batch_op.f("ix_tickets_project_id"))
+        batch_op.drop_index("ix_tickets_held")
+        batch_op.drop_index("ix_tickets_board")
+
+    op.drop_table("tickets")
+    with op.batch_alter_table("ticket_requirements", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ticket_requirements_requirement_id"))
+
+    op.drop_table("ticket_requirements")
+    with op.batch_alter_table("ticket_history", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ticket_history_ticket_id"))
+        batch_op.drop_index(batch_op.f("ix_ticket_history_tenant_id"))
+
+    op.drop_table("ticket_history")
+    with op.batch_alter_table("ticket_edges", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ticket_edges_depends_on_ticket_id"))
+
+    op.drop_table("ticket_edges")
+    with op.batch_alter_table("ticket_commits", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ticket_commits_ticket_id"))
+        batch_op.drop_index(batch_op.f("ix_ticket_commits_tenant_id"))
+        batch_op.drop_index(batch_op.f("ix_ticket_commits_project_id"))
+
+    op.drop_table("ticket_commits")
+    with op.batch_alter_table("ticket_comments", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ticket_comments_ticket_id"))
+        batch_op.drop_index(batch_op.f("ix_ticket_comments_tenant_id"))
+
+    op.drop_table("ticket_comments")
     with op.batch_alter_table("tenants", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_tenants_parent_id"))
 
     op.drop_table("tenants")
     op.drop_table("tenant_keys")
+    with op.batch_alter_table("tasks", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_tasks_ticket_id"))
+        batch_op.drop_index(batch_op.f("ix_tasks_tenant_id"))
+        batch_op.drop_index(batch_op.f("ix_tasks_spec_id"))
+        batch_op.drop_index("ix_tasks_queue")
+        batch_op.drop_index(batch_op.f("ix_tasks_project_id"))
+        batch_op.drop_index("ix_tasks_lease")
+
+    op.drop_table("tasks")
+    with op.batch_alter_table("task_results", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_task_results_tenant_id"))
+        batch_op.drop_index(batch_op.f("ix_task_results_task_id"))
+
+    op.drop_table("task_results")
+    with op.batch_alter_table("task_edges", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_task_edges_depends_on_task_id"))
+
+    op.drop_table("task_edges")
+    with op.batch_alter_table("task_attempts", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_task_attempts_tenant_id"))
+        batch_op.drop_index(batch_op.f("ix_task_attempts_task_id"))
+        batch_op.drop_index(batch_op.f("ix_task_attempts_sandbox_id"))
+
+    op.drop_table("task_attempts")
+    with op.batch_alter_table("specs", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_specs_tenant_id"))
+        batch_op.drop_index(batch_op.f("ix_specs_project_id"))
+
+    op.drop_table("specs")
+    with op.batch_alter_table("spec_versions", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_spec_versions_tenant_id"))
+        batch_op.drop_index(batch_op.f("ix_spec_versions_spec_id"))
+
+    op.drop_table("spec_versions")
+    with op.batch_alter_table("spec_requirements", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_spec_requirements_tenant_id"))
+        batch_op.drop_index(batch_op.f("ix_spec_requirements_spec_id"))
+
+    op.drop_table("spec_requirements")
+    with op.batch_alter_table("spec_phase_runs", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_spec_phase_runs_tenant_id"))
+        batch_op.drop_index(batch_op.f("ix_spec_phase_runs_spec_id"))
+
+    op.drop_table("spec_phase_runs")
     with op.batch_alter_table("skills", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_skills_tenant_id"))
 
@@ -690,9 +1583,32 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_skill_versions_tenant_id"))
 
     op.drop_table("skill_versions")
+    op.drop_table("skill_provenance")
     op.drop_table("skill_memory")
+    with op.batch_alter_table("skill_imports", schema=None) as batch_op:
+        batch_op.drop_index("ix_skill_imports_waiting")
+        batch_op.drop_index(batch_op.f("ix_skill_imports_tenant_id"))
+
+    op.drop_table("skill_imports")
     op.drop_table("skill_files")
     op.drop_table("skill_blobs")
+    with op.batch_alter_table("sandboxes", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_sandboxes_task_live",
+            sqlite_where=sa.text("state IN ('pending', 'creating', 'running', 'completing')"),
+            postgresql_where=sa.text("state IN ('pending', 'creating', 'running', 'completing')"),
+        )
+        batch_op.drop_index(batch_op.f("ix_sandboxes_token_hash"))
+        batch_op.drop_index(batch_op.f("ix_sandboxes_tenant_id"))
+        batch_op.drop_index(batch_op.f("ix_sandboxes_task_id"))
+        batch_op.drop_index("ix_sandboxes_state")
+
+    op.drop_table("sandboxes")
+    with op.batch_alter_table("sandbox_messages", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sandbox_messages_tenant_id"))
+        batch_op.drop_index(batch_op.f("ix_sandbox_messages_sandbox_id"))
+
+    op.drop_table("sandbox_messages")
     with op.batch_alter_table("runs", schema=None) as batch_op:
         batch_op.drop_index("ix_runs_subject")
         batch_op.drop_index(
@@ -717,12 +1633,33 @@ def downgrade() -> None:
         batch_op.drop_index("ix_run_places_line")
 
     op.drop_table("run_places")
+    with op.batch_alter_table("receipts", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_receipts_ticket_id"))
+        batch_op.drop_index(batch_op.f("ix_receipts_tenant_id"))
+        batch_op.drop_index(batch_op.f("ix_receipts_task_id"))
+
+    op.drop_table("receipts")
+    with op.batch_alter_table("public_skills", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_public_skills_tenant_id"))
+        batch_op.drop_index(batch_op.f("ix_public_skills_status"))
+
+    op.drop_table("public_skills")
+    with op.batch_alter_table("projects", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_projects_name",
+            sqlite_where=sa.text("status != 'archived'"),
+            postgresql_where=sa.text("status != 'archived'"),
+        )
+        batch_op.drop_index(batch_op.f("ix_projects_tenant_id"))
+
+    op.drop_table("projects")
     op.drop_table("plans")
     with op.batch_alter_table("oauth_states", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_oauth_states_user_id"))
         batch_op.drop_index(batch_op.f("ix_oauth_states_tenant_id"))
 
     op.drop_table("oauth_states")
+    op.drop_table("model_recordings")
     op.drop_table("journal_writers")
     op.drop_table("journal")
     with op.batch_alter_table("inbox_items", schema=None) as batch_op:
@@ -730,6 +1667,14 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_inbox_items_tenant_id"))
 
     op.drop_table("inbox_items")
+    with op.batch_alter_table("import_refs", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_import_refs_object_id"))
+
+    op.drop_table("import_refs")
+    with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_idempotency_keys_created_at"))
+
+    op.drop_table("idempotency_keys")
     with op.batch_alter_table("hook_deliveries", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_hook_deliveries_received_at"))
 
@@ -738,11 +1683,22 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_hook_arrivals_next_try_at"))
 
     op.drop_table("hook_arrivals")
+    op.drop_table("gates")
+    with op.batch_alter_table("gate_decisions", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_gate_decisions_ticket_id"))
+        batch_op.drop_index(batch_op.f("ix_gate_decisions_tenant_id"))
+
+    op.drop_table("gate_decisions")
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_events_run_id"))
 
     op.drop_table("events")
     op.drop_table("event_cursors")
+    with op.batch_alter_table("criteria", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_criteria_tenant_id"))
+        batch_op.drop_index("ix_criteria_owner")
+
+    op.drop_table("criteria")
     with op.batch_alter_table("connections", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_connections_tenant_id"))
 
@@ -752,7 +1708,25 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_builder_sessions_tenant_id"))
 
     op.drop_table("builder_sessions")
+    op.drop_table("builder_designs")
     op.drop_table("breakers")
+    with op.batch_alter_table("board_reports", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_board_reports_ticket_id"))
+        batch_op.drop_index(batch_op.f("ix_board_reports_tenant_id"))
+
+    op.drop_table("board_reports")
+    op.drop_table("board_columns")
+    with op.batch_alter_table("board_artifacts", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_board_artifacts_ticket_id"))
+        batch_op.drop_index(batch_op.f("ix_board_artifacts_tenant_id"))
+
+    op.drop_table("board_artifacts")
+    with op.batch_alter_table("board_approvals", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_board_approvals_tenant_id"))
+        batch_op.drop_index("ix_board_approvals_subject")
+        batch_op.drop_index(batch_op.f("ix_board_approvals_project_id"))
+
+    op.drop_table("board_approvals")
     op.drop_table("artifacts")
     op.drop_table("agent_versions")
     with op.batch_alter_table("agent_tests", schema=None) as batch_op:

@@ -8,13 +8,20 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
+from omniforge.agents import public_skills
+from omniforge.agents.inbox import Inbox
 from omniforge.agents.polls import Poller
 from omniforge.agents.service import AgentService
 from omniforge.agents.triggers import Scheduler
+from omniforge.board.service import BoardService
+from omniforge.builder.assistant import Assistant
+from omniforge.builder.library import LibrarySuggestions
 from omniforge.builder.requests import Doer
 from omniforge.builder.service import BuilderService
+from omniforge.core.actor import Actor
 from omniforge.core.clock import Clock, SystemClock
 from omniforge.core.config import Settings
 from omniforge.core.crypto import MasterKeys
@@ -24,7 +31,7 @@ from omniforge.engine.active import Handler
 from omniforge.engine.admission import Admission, Limits
 from omniforge.engine.breakers import Breakers
 from omniforge.engine.embedded import Engine
-from omniforge.engine.events import Event
+from omniforge.engine.events import Event, EventLog
 from omniforge.engine.pressure import Thresholds
 from omniforge.engine.sampling import system_sampler
 from omniforge.engine.spawning import SpawnLimits
@@ -32,12 +39,16 @@ from omniforge.engine.stores import open_engine
 from omniforge.engine.telemetry import Telemetry, open_telemetry
 from omniforge.integrations.service import IntegrationService
 from omniforge.integrations.signin import ConnectionArrived
+from omniforge.llm.client import build_models
 from omniforge.runs.service import RunService
 from omniforge.runtime.steps.approval import ask_for_approval
 from omniforge.runtime.steps.command import CommandStep
 from omniforge.runtime.steps.skill import SkillStep
 from omniforge.runtime.tools import tool_box
 from omniforge.sandboxes import SandboxProvider, open_provider
+from omniforge.sandboxes.guests import SandboxEnclosure
+from omniforge.skills.intake.service import Intake
+from omniforge.skills.library.service import LibraryService
 from omniforge.skills.service import SkillService
 from omniforge.tenants.auth import load_jwt_key
 from omniforge.tenants.secrets import SecretBox
@@ -64,10 +75,13 @@ class Installation:
     engine: Engine
     tenants: TenantService
     skills: SkillService
+    intake: Intake
+    library: LibraryService
     integrations: IntegrationService
     runs: RunService
     agents: AgentService
     builder: BuilderService
+    board: BoardService
     sandbox: SandboxProvider
     breakers: Breakers
     telemetry: Telemetry
@@ -103,21 +117,28 @@ class Installation:
             clock = engine.clock  # on PostgreSQL the database's, the same on every machine
             breakers = Breakers(db, clock, engine.events)
             sandbox = open_provider(settings.sandbox_provider, bwrap=settings.bubblewrap)
+            models = build_models(settings, clock=clock, enclosure=SandboxEnclosure(sandbox))
+            stack.push_async_callback(models.close)
             handlers |= {
                 "skill": SkillStep(
                     db,
                     skills,
                     sandbox,
-                    tool_box(settings, integrations, breakers),
+                    tool_box(settings, integrations, breakers, sandbox),
                     engine.artifacts,
                     engine.events,
+                    models,
+                    Inbox(db, clock),
                 ),
                 "command": CommandStep(sandbox),
                 "approval": ask_for_approval,
             }
             runs = RunService(engine, settings.max_unfinished_runs, SpawnLimits.from_settings(settings))
             agents = AgentService(db, runs, skills, integrations, clock, settings, tenants=tenants)
-            builder = BuilderService(db, engine.events, Doer(agents, integrations), clock, settings)
+            library = _make_library(skills, agents, integrations, engine.events)
+            hands = Doer(agents, integrations, LibrarySuggestions(library), Assistant(models))
+            builder = BuilderService(db, engine.events, hands, clock, settings)
+            board = BoardService(db, engine.events, clock)
             integrations.dependants.append(agents.agents_needing)
             integrations.on_disconnected.append(agents.activation.on_disconnected)
 
@@ -137,10 +158,13 @@ class Installation:
                 engine,
                 tenants,
                 skills,
+                Intake(skills),
+                library,
                 integrations,
                 runs,
                 agents,
                 builder,
+                board,
                 sandbox,
                 breakers,
                 telemetry,
@@ -151,12 +175,20 @@ class Installation:
             if part is Part.WORKER:
                 yield house
                 return
-            engine.events.subscribe("agents.finished", ["run.finished"], agents.on_run_finished)
-            engine.events.subscribe("agents.waiting", ["run.waiting"], agents.on_run_waiting)
-            engine.events.subscribe("agents.fires", ["run.finished"], agents.fires.on_run_finished)
-            stack.push_async_callback(_stop, asyncio.create_task(Scheduler(agents, clock).run()))
-            stack.push_async_callback(_stop, asyncio.create_task(Poller(agents, clock).run()))
-            stack.push_async_callback(_stop, asyncio.create_task(breakers.watch_long_open()))
+            await library.open()
+            for name, type_, told in (
+                ("agents.finished", "run.finished", agents.on_run_finished),
+                ("agents.waiting", "run.waiting", agents.on_run_waiting),
+                ("agents.fires", "run.finished", agents.fires.on_run_finished),
+            ):
+                engine.events.subscribe(name, [type_], told)
+            board.follow()
+            for work in (
+                Scheduler(agents, clock).run(),
+                Poller(agents, clock).run(),
+                breakers.watch_long_open(),
+            ):
+                stack.push_async_callback(_stop, asyncio.create_task(work))
             yield house
 
 
@@ -181,6 +213,26 @@ def _make_engine(
     drives = settings.worker_concurrency if part is Part.WORKER or settings.up_drives_runs else 0
     engine = open_engine(db, handlers, clock, settings, drives=drives, admission=admission)
     return engine
+
+
+def _make_library(
+    skills: SkillService, agents: AgentService, integrations: IntegrationService, events: EventLog
+) -> LibraryService:
+    """The public library, known to the agents that use it."""
+    library = LibraryService(skills.db, skills, events, agents.clock)
+    public_skills.connect(agents.launch.public, library, agents.db, agents.inbox)
+    library.publishing.known_ids = partial(_ids_of_connections, integrations)
+    return library
+
+
+async def _ids_of_connections(integrations: IntegrationService, actor: Actor) -> list[tuple[str, str]]:
+    """What must not be published with a skill: ids of the actor's connections and workspaces."""
+    if not actor.may("integration:view"):
+        return []
+    found, _ = await integrations.list_connections(actor)
+    ids = [(connection.id, "id of a connection") for connection in found]
+    workspaces = {connection.workspace_id for connection in found}
+    return ids + [(text, "id of a workspace") for text in sorted(workspaces) if any(map(str.isdigit, text))]
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

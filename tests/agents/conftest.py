@@ -68,6 +68,7 @@ class ShelfOfSkills:
 
     def __init__(self) -> None:
         self.hashes: dict[tuple[str, str | None, str], str] = {}
+        self.files: dict[tuple[str, str], dict[str, bytes]] = {}
 
     async def write(
         self,
@@ -80,6 +81,7 @@ class ShelfOfSkills:
     ) -> Stored:
         digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
         self.hashes[actor.tenant_id, agent_id, name] = digest
+        self.files[actor.tenant_id, digest] = dict(files)
         return Stored(name, digest)
 
     async def pin(self, actor: Actor, name: str, agent_id: str | None, source: str) -> str:
@@ -88,6 +90,12 @@ class ShelfOfSkills:
             if found:
                 return found
         raise NotFound(f"There is no skill {name} here.", code="skill_not_found")
+
+    async def snapshot(self, tenant_id: str, content_hash: str) -> dict[str, bytes]:
+        try:
+            return dict(self.files[tenant_id, content_hash])
+        except KeyError:
+            raise NotFound("There is no such version of a skill.") from None
 
 
 class Titled:

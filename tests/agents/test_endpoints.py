@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from tests.agents.conftest import House, references, saying
 
+from omniforge.agents import version_endpoints
 from omniforge.agents.endpoints import router
 from omniforge.core.actor import Actor, Role
 from omniforge.core.errors import OmniForgeError
@@ -32,6 +33,7 @@ def app(house: House, actor: Actor, foreign_actor: Actor) -> FastAPI:
     people = {"local": actor, "stranger": foreign_actor, "vera": viewer}
     app = FastAPI()
     app.include_router(router)
+    app.include_router(version_endpoints.router)
     app.state.agents = house.agents
 
     def who(request: Request) -> Actor:
@@ -250,9 +252,12 @@ async def test_events_are_streamed_on_request_and_listed_otherwise(
     assert parsed(garbage.text) == events
 
 
-async def test_permissions_are_asked_for(http: httpx.AsyncClient) -> None:
+async def test_permissions_are_asked_for(http: httpx.AsyncClient, house: House) -> None:
     agent_id = await active(http)
     vera = {"X-Who": "vera"}
+    await house.tenants.create_user("default", "Vera", Role.VIEWER, user_id="vera")
+    await ask(http, "GET", f"/agents/{agent_id}", 404, headers=vera)
+    await ask(http, "POST", f"/agents/{agent_id}/share", json={"with": ["Vera"]})
     assert (await ask(http, "GET", f"/agents/{agent_id}", headers=vera))["id"] == agent_id
     for method, path in (
         ("POST", "/agents"),
@@ -281,19 +286,23 @@ async def test_everything_of_another_tenant_is_unknown(
     await house.settle(run)
     item = (await ask(http, "GET", "/inbox"))["items"][0]["id"]
     ids = {"agent_id": agent_id, "test_id": test_id, "execution_id": run, "item_id": item, "sha256": sha}
-    real = {**ids, "name": "no-drafts"}
-    bodies = {"/agents/{agent_id}/cases/{name}": {"expected": {}}}
-    unknown = dict.fromkeys(real, "0" * 64)
+    real = {**ids, "name": "no-drafts", "version": "1", "other": "1"}
+    bodies = {
+        "/agents/{agent_id}/cases/{name}": {"expected": {}},
+        "/agents/{agent_id}/rollback": {"version": 1},
+        "/agents/{agent_id}/share": {"with": "tenant"},
+    }
+    unknown = {**dict.fromkeys(real, "0" * 64), "version": "1", "other": "1"}
     operations = [
         (method.upper(), path)
         for path, methods in app.openapi()["paths"].items()
         for method in methods
         if "{" in path
     ]
-    assert len(operations) == 22
+    assert len(operations) == 29
     for method, path in operations:
         address = path.removeprefix("/api/v1")
-        body = bodies.get(address, AGENT) if method in ("PUT", "PATCH") else None
+        body = bodies.get(address, AGENT if method in ("PUT", "PATCH") else None)
         foreign = await ask(
             http, method, address.format(**real), 404, json=body, headers={"X-Who": "stranger"}
         )

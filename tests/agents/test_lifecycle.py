@@ -72,7 +72,8 @@ async def test_activation_stores_version_manifest_and_next_fire(
     assert made.next_fire_at is not None
     assert made.next_fire_at.isoformat() == "2026-11-23T07:30:00+00:00"
     assert [effect["tool"] for effect in made.manifest] == ["Inbox"]
-    versions, total = await house.agents.list_versions(actor, made.id, Paging())
+    listed = await house.agents.versions.list(actor, made.id, Paging())
+    versions, total = listed.versions, listed.total
     assert (total, versions[0].version, versions[0].author) == (1, 1, "user:local")
     assert versions[0].summary == "First version"
     assert set(versions[0].skill_hashes) == {"weekly-report"}
@@ -168,7 +169,7 @@ async def test_an_edit_of_an_active_agent_waits_while_the_old_version_runs(
     assert (second.schedule, second.version, second.pending_version) == ("0 9 * * FRI", 2, None)
     assert second.next_fire_at is not None
     assert second.next_fire_at.isoformat() == "2026-11-27T08:00:00+00:00"
-    versions, _ = await house.agents.list_versions(actor, made.id, Paging())
+    versions = (await house.agents.versions.list(actor, made.id, Paging())).versions
     assert [version.version for version in versions] == [2, 1]
     assert versions[0].summary == "Changed: schedule, skills"
 
@@ -193,7 +194,7 @@ async def test_rewriting_a_skill_keeps_the_running_files_until_activation(house:
     assert (await house.finish(actor, made.id)).skill_results[0]["version"] == before
     await house.switch_on(actor, made.id)
     assert (await house.finish(actor, made.id)).skill_results[0]["version"] != before
-    versions, _ = await house.agents.list_versions(actor, made.id, Paging())
+    versions = (await house.agents.versions.list(actor, made.id, Paging())).versions
     assert versions[0].summary == "Changed: skill files"
 
 
@@ -267,6 +268,11 @@ async def test_what_changes_is_told_in_the_event_log(house: House, actor: Actor)
 async def test_roles_decide_and_operators_change_their_own_agents_only(house: House, actor: Actor) -> None:
     made = await house.make(actor)
     operator, viewer = person("olga", Role.OPERATOR), person("vera", Role.VIEWER)
+    with pytest.raises(NotFound):
+        await house.agents.get(operator, made.id)
+    for who in (operator, viewer):
+        await house.tenants.create_user("default", who.user_id, who.role, user_id=who.user_id)
+    await house.agents.sharing.share(actor, made.id, "team", ["tenant"])
     for refused in (
         house.agents.update(operator, made.id, {"name": "B"}),
         house.agents.start_test(operator, made.id),

@@ -29,9 +29,21 @@ BODIES: dict[tuple[str, str], Any] = {
         "state": "s",
     },
     ("PUT", "/api/v1/agents/{agent_id}/cases/{name}"): {"expected": {}},
+    ("POST", "/api/v1/agents/{agent_id}/rollback"): {"version": 1},
+    ("POST", "/api/v1/agents/{agent_id}/share"): {"with": "tenant"},
     ("PUT", "/api/v1/skills/{name}"): {"scope": "tenant", "content": SKILL},
+    ("POST", "/api/v1/library/skills/{name}/rate"): {"rating": 5},
+    ("POST", "/api/v1/tickets/{ticket_id}/transition"): {"to_status": "analyzing"},
+    ("POST", "/api/v1/tickets/{ticket_id}/regress"): {"feedback": "no"},
+    ("PATCH", "/api/v1/board/columns/{status}"): {"project_id": "project_unknown"},
 }
-OWN_SCOPE = {"/api/v1/integrations/{name}", "/api/v1/skills/{name}", "/api/v1/skills/{name}/export"}
+OWN_SCOPE = {
+    "/api/v1/integrations/{name}",
+    "/api/v1/skills/{name}",
+    "/api/v1/skills/{name}/export",
+    "/api/v1/board/column/{phase_id}",
+    "/api/v1/phases/{phase_id}",
+}
 """Addresses by name: each tenant has its own thing, or none, under it."""
 
 
@@ -51,7 +63,14 @@ async def seeded(application: Any) -> dict[str, str]:
     run = (await local.post(f"{path}/run", json={"input_data": {}})).json()
     session = (await local.post("/api/v1/conversation/start", json={})).json()
     key = (await local.post("/api/v1/keys", json={"name": "k", "permissions": ["agent:view"]})).json()
+    project = (await local.post("/api/v1/projects", json={"name": "Shop"})).json()
+    wanted = {"project_id": project["id"], "title": "Search"}
+    ticket = (await local.post("/api/v1/tickets", json=wanted)).json()
     return {
+        "project_id": project["id"],
+        "ticket_id": ticket["id"],
+        "phase_id": "PHASE_TESTING",
+        "status": "testing",
         "agent_id": agent["id"],
         "test_id": report["test_id"],
         "execution_id": run["execution_id"],
@@ -66,6 +85,9 @@ async def seeded(application: Any) -> dict[str, str]:
         "name": "hello",
         "breaker": "integration:notion",
         "integration": "notion",
+        "version": "1",
+        "other": "1",
+        "user_id": "local",
     }
 
 
@@ -136,6 +158,8 @@ async def test_a_viewer_changes_nothing(application: Any) -> None:
 async def test_a_missing_permission_is_named(application: Any) -> None:
     ids = await seeded(application)
     viewer = await application.member(Role.VIEWER)
+    shared = await application.local.post(f"/api/v1/agents/{ids['agent_id']}/share", json={"with": "tenant"})
+    assert shared.is_success
     answer = await viewer.post(f"/api/v1/agents/{ids['agent_id']}/run", json={})
     assert answer.status_code == 403
     assert answer.json()["details"]["permission"] == "agent:execute"

@@ -219,7 +219,7 @@ Tells the tone.
 
 async def test_a_body_the_model_wrote_stands_under_the_same_front_matter() -> None:
     model = Scripted([{"body": "# Judge Tone\nSee [here](http://x)"}, {"body": BODY}])
-    page = await Assistant(model).write_body("default", PAGE, "judge the tone", "Judge Tone", [])
+    page = await Assistant(model).write_body("default", PAGE, "judge the tone")
     assert page.startswith(PAGE.split(b"# Judge")[0].rstrip())
     assert b"Tells the tone." in page
     assert any("no links" in line for line in model.told[0])
@@ -227,7 +227,7 @@ async def test_a_body_the_model_wrote_stands_under_the_same_front_matter() -> No
 
 async def test_the_template_stands_when_three_tries_did_not_do() -> None:
     model = Scripted([{"body": "!`rm -rf /`"}] * 4)
-    assert await Assistant(model).write_body("default", PAGE, "judge the tone", "Judge Tone", []) == PAGE
+    assert await Assistant(model).write_body("default", PAGE, "judge the tone") == PAGE
     assert len(model.told) == 4
 
 

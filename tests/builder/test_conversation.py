@@ -20,12 +20,12 @@ from omniforge.builder.exchange import (
     Failed,
     ListResources,
     RewriteAgent,
-    RunAgent,
     RunTest,
     StartSignIn,
 )
 from omniforge.builder.phases import TABLE, Phase, SessionStatus, Signal, next_phase
 from omniforge.builder.state import ConversationState, Pending
+from omniforge.builder.upkeep.exchange import StartRun
 
 WISH = "Our weekly reports from Notion boards take hours every Monday"
 DETAILS = "last week's updates, status, blockers, bullets by client, Monday morning before my 9:00 meeting"
@@ -52,7 +52,7 @@ def at(pending: Pending) -> World:
 def test_the_journey_word_for_word() -> None:
     world = World()
     first = world.say(WISH)
-    assert (first.phase, world.state.slots.goal, world.state.slots.service) == (
+    assert (first.phase, world.slots.goal, world.slots.service) == (
         "discovery",
         "weekly report",
         "notion",
@@ -75,14 +75,14 @@ def test_the_journey_word_for_word() -> None:
     assert "Client Projects 42, Internal Initiatives 8, Archived 156" in connected.text
 
     asked = world.say("the first two")
-    assert [s.id for s in world.state.slots.sources] == ["d1", "d2"]
+    assert [s.id for s in world.slots.sources] == ["d1", "d2"]
     assert all(word in asked.text for word in ("information", "format", "When"))
 
     summary = world.say(DETAILS)
     assert "every Monday at 8:30 in the morning (Europe/Berlin)" in summary.text
     assert "30 minutes before 9:00" in summary.text
     assert "Monday, 23 November 2026 at 08:30" in summary.text
-    slots = world.state.slots
+    slots = world.slots
     assert (slots.window, slots.group, slots.format) == ("last_week", "Client", "bullets")
     assert slots.fields == ("Latest Update", "Status", "Blockers")
 
@@ -126,7 +126,7 @@ def test_the_journey_word_for_word() -> None:
 
     ran = world.say("Run my weekly report agent")
     assert "has run" in ran.text
-    assert world.asked_for(RunAgent) == 1
+    assert world.asked_for(StartRun) == 1
 
 
 WORDINGS = [
@@ -208,7 +208,7 @@ def test_the_journey_in_other_words(wording: list[str]) -> None:
         world.say(message)
     assert world.state.phase is Phase.COMPLETE
     assert world.state.active
-    slots = world.state.slots
+    slots = world.slots
     assert world.draft is not None
     assert [s.id for s in slots.sources] == ["d1", "d2"]
     assert set(slots.fields) == {"Status", "Latest Update", "Blockers", "Owner"}
@@ -247,7 +247,7 @@ def test_nothing_is_made_or_switched_on_without_a_plain_yes(pending: Pending, me
 @pytest.mark.parametrize("pending", STATIONS)
 def test_any_hostile_text_at_any_question_loses_nothing(pending: Pending) -> None:
     world = at(pending)
-    before = world.state.slots
+    before = world.slots
     for hostile in (
         "\u202e\x00" + "A" * 50,
         "'; DROP TABLE agents; --",
@@ -257,7 +257,7 @@ def test_any_hostile_text_at_any_question_loses_nothing(pending: Pending) -> Non
         "\n\n---\nname: x\n",
     ):
         world.say(hostile)
-        assert world.state.slots.sources == before.sources
+        assert world.slots.sources == before.sources
         assert world.state.status is SessionStatus.OPEN or world.state.phase is Phase.COMPLETE
 
 
@@ -328,19 +328,19 @@ def test_a_connection_that_exists_is_reused_and_several_are_asked_about() -> Non
     two.connections = (Connection("c1", "notion", "Acme HQ"), Connection("c2", "notion", "Side Gig"))
     assert "Side Gig" in two.say(WISH).text
     two.say("the second one")
-    assert two.state.connection_id == "c2"
+    assert two.state.links["notion"].connection_id == "c2"
 
 
 def test_amendments_are_taken_at_every_point() -> None:
     world = at(Pending.RESOURCES)
     world.say("the first two, with status and owner, every Tuesday at 10")
-    assert world.state.slots.fields == ("Status", "Owner")
-    assert world.state.slots.schedule is not None
-    assert world.state.slots.schedule.cron == "0 10 * * TUE"
+    assert world.slots.fields == ("Status", "Owner")
+    assert world.slots.schedule is not None
+    assert world.slots.schedule.cron == "0 10 * * TUE"
     summary = at(Pending.SUMMARY)
     summary.say("actually make it Thursdays")
-    assert summary.state.slots.schedule is not None
-    assert summary.state.slots.schedule.cron == "30 8 * * THU"
+    assert summary.slots.schedule is not None
+    assert summary.slots.schedule.cron == "30 8 * * THU"
     testing = at(Pending.TEST)
     testing.say("add the due date first")
     tested = at(Pending.TEST)
@@ -358,9 +358,9 @@ def test_an_unclear_time_is_asked_with_an_offer() -> None:
     asked = world.say("status and blockers as bullets, every other Monday at 9")
     assert "can't skip" in asked.text
     world.say("yes")
-    assert world.state.slots.schedule is not None
-    assert world.state.slots.schedule.cron == "0 9 * * MON"
-    assert world.state.slots.fields == ("Status", "Blockers")
+    assert world.slots.schedule is not None
+    assert world.slots.schedule.cron == "0 9 * * MON"
+    assert world.slots.fields == ("Status", "Blockers")
     assert world.state.pending is Pending.SUMMARY
 
 
@@ -375,7 +375,7 @@ def test_what_is_not_possible_is_said_at_once() -> None:
     world = at(Pending.SUMMARY)
     assert "can't send to Slack yet" in world.say("and post it to Slack as well").text
     assert "can't find 'budget'" in world.say("add the budget").text
-    assert "can't react to single changes" in world.say("run it whenever a new entry is added").text
+    assert "can't make 'pdf'" in world.say("as a pdf please").text
 
 
 def test_side_questions_are_answered_and_the_question_stays() -> None:
@@ -407,7 +407,7 @@ def test_back_restart_cancel_pause_and_return() -> None:
     world.away = False
     assert world.state.status is SessionStatus.OPEN
     assert "Weekly Project Report" in world.say("start over").text
-    assert world.state.slots.goal is None
+    assert world.slots.goal is None
     assert world.say("cancel").text
     assert world.state.status is SessionStatus.CANCELLED
 
@@ -446,14 +446,14 @@ def test_after_activation_edit_run_status_and_a_further_wish() -> None:
     world.say("yes")
     assert "Weekly Project Report" in world.say("status").text
     world.say("run it")
-    assert world.asked_for(RunAgent) == 1
+    assert world.asked_for(StartRun) == 1
     world.agents = (
         AgentSeen("a1", "Weekly Project Report", status="active"),
         AgentSeen("a2", "Weekly Sales Report", status="active"),
     )
     assert "Which one" in world.say("run my weekly report agent").text
     world.say("the second one")
-    assert world.asked_for(RunAgent) == 2
+    assert world.asked_for(StartRun) == 2
     assert "no agent of that name" in world.say("run my invoice agent").text
     world.connections = (Connection("c1", "notion", "Acme HQ"),)
     world.say("I'd like another report from Notion, a daily one")
@@ -497,7 +497,7 @@ def test_nothing_shared_is_said_and_can_be_tried_again() -> None:
     world.say(WISH)
     world.say("yes")
     assert "no database is shared" in world.say("done").text
-    world.resources = RESOURCES
+    world.places["notion"] = RESOURCES
     world.connections = (Connection("c1", "notion", "Acme HQ"),)
     assert "Client Projects 42" in world.say("yes").text
     assert world.asked_for(ListResources) == 2
@@ -567,10 +567,10 @@ def test_an_amended_summary_creates_nothing_before_the_next_yes(amendment: str) 
 def test_answers_that_look_like_a_command_or_a_question() -> None:
     world = at(Pending.DETAILS)
     world.say("status")
-    assert world.state.slots.fields == ("Status",)
+    assert world.slots.fields == ("Status",)
     world = at(Pending.DETAILS)
     world.say("what changed last week and who owns it, bullets grouped by client, ready Mondays at 8:30")
-    assert (world.state.slots.window, world.state.slots.group) == ("last_week", "Client")
+    assert (world.slots.window, world.slots.group) == ("last_week", "Client")
     world = at(Pending.ACTIVATE)
     world.say("start it now")
     assert world.asked_for(Activate) == 1
@@ -588,4 +588,4 @@ def test_a_change_that_mentions_a_test_is_made_first() -> None:
 def test_weekly_work_is_heard_from_the_day_it_is_done() -> None:
     world = World()
     world.say("our Monday status report from Notion eats half a day")
-    assert world.state.slots.goal == "weekly report"
+    assert world.slots.goal == "weekly report"

@@ -1,4 +1,4 @@
-"""Stance, schedules, references and fields over tables, labelled sentences and random text."""
+"""Stance, schedules, references and fields over tables and random text; labelled sentences are in corpus/."""
 
 # ruff: noqa: E501 - what people say stands on one line
 
@@ -7,12 +7,9 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-import yaml
 from cronsim import CronSim
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,30 +18,13 @@ from tests.builder.world import FIELDS
 from omniforge.builder.understanding.cron_words import next_times, read_back
 from omniforge.builder.understanding.fields import Field, match_field
 from omniforge.builder.understanding.references import resolve
-from omniforge.builder.understanding.schedule import Schedule, Unclear, read_schedule
+from omniforge.builder.understanding.schedule import Schedule, read_schedule
 from omniforge.builder.understanding.shaping import Only, OrderRule
 from omniforge.builder.understanding.slots import Known, Slots, Source, read_slots
 from omniforge.builder.understanding.stance import Act, Stance, read_stance
 from omniforge.builder.understanding.windows import find_window
 
-SENTENCES: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "sentences.yaml").read_text("utf-8"))
-STANCES = [
-    (kind, text) for kind, texts in SENTENCES["stance"].items() if kind != "never_yes" for text in texts
-]
 NAMES = ["Client Projects", "Internal Initiatives", "Archived"]
-
-
-@pytest.mark.parametrize(
-    ("kind", "text"),
-    [(str(k).lower() if not isinstance(k, bool) else "yes" if k else "no", t) for k, t in STANCES],
-)
-def test_stance_of_labelled_sentences(kind: str, text: object) -> None:
-    assert read_stance(str(text)).stance == kind
-
-
-@pytest.mark.parametrize("text", SENTENCES["stance"]["never_yes"])
-def test_no_false_confirmation(text: str) -> None:
-    assert read_stance(text).stance is not Stance.YES
 
 
 @given(st.text(max_size=200))
@@ -79,32 +59,6 @@ def test_deeds_are_told_apart() -> None:
         "try again": Act.RETRY,
     }
     assert {text: read_stance(text).act for text in said} == said
-
-
-@pytest.mark.parametrize(("text", "cron"), SENTENCES["schedule"].items())
-def test_schedules(text: str, cron: str) -> None:
-    found = read_schedule(text)
-    assert isinstance(found, Schedule), found
-    assert found.cron == cron
-
-
-@pytest.mark.parametrize(("text", "expected"), SENTENCES["schedule_zone"].items())
-def test_schedules_with_a_zone(text: str, expected: list[str]) -> None:
-    found = read_schedule(text)
-    assert isinstance(found, Schedule)
-    assert [found.cron, found.timezone] == expected
-
-
-@pytest.mark.parametrize("text", SENTENCES["schedule_unclear"])
-def test_what_cannot_be_planned_is_asked(text: str) -> None:
-    found = read_schedule(text)
-    assert isinstance(found, Unclear)
-    assert found.question
-
-
-@pytest.mark.parametrize("text", SENTENCES["schedule_none"])
-def test_no_time_is_found_where_none_is(text: str) -> None:
-    assert read_schedule(text) is None
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from omniforge.runtime.tools.policy import EffectLock, EffectNotApproved, ToolPo
 from omniforge.runtime.tools.protocol import CallScope, Target
 from omniforge.runtime.tools.workspace import TOOLS
 
-READ, WRITE, GLOB = TOOLS
+READ, WRITE, GLOB, EDIT = TOOLS
 
 
 def scope(folder: Path) -> CallScope:

@@ -153,7 +153,7 @@ async def test_a_text_longer_than_slack_takes_is_cut_at_a_line_and_says_so(sign:
     result, _ = await post({"report": "\n".join([line] * 1000)}, title="Long")
     lines = result.output["text"].splitlines()
     assert lines[0] == "# Long"
-    assert lines[-1].startswith("*Shortened: Slack takes no more in one message.")
+    assert lines[-1].startswith("*Shortened: there is no more room in one message.")
     assert set(lines[2:-2]) == {line}
     one = await post({"text": sign * 90_000})
     assert one[0].output["text"].endswith("in OmniForge.*")

@@ -3,13 +3,72 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, Mapping, Optional, Tuple  # noqa: UP035 - Python 3.9 reads this too
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sandbox_kit.skill import Refused
+from sandbox_kit.skill import Refused, Request
 
 WINDOWS = "last_week, this_week, today, yesterday, or a number of days or weeks such as last_7_days"
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+@dataclass(frozen=True)
+class Span:
+    """From `after` (included) to `before` (excluded); None is no bound. `note`: what to know of its days."""
+
+    after: datetime | None = None
+    before: datetime | None = None
+    note: str = ""
+
+    @property
+    def words(self) -> str:
+        """`changed 16 November 2026 to 22 November 2026`."""
+        if self.after is None or self.before is None:
+            return "whenever it was changed"
+        return f"changed {span_words(self.after, self.before)}"
+
+    def holds(self, moment: datetime | None) -> bool:
+        """Whether something of that time is meant; what has no time always is."""
+        if moment is None:
+            return True
+        late = self.before is not None and moment >= self.before
+        return not late and (self.after is None or moment >= self.after)
+
+
+def span_of(request: Request, default: str = "all") -> Span:
+    """What the setting `window` means at this moment, in the agent's time zone.
+
+    Beside `WINDOWS`: this_month, last_month, since_monday (any weekday), all; last_1_days is 24 hours.
+    """
+    zone, note = zone_of(request.context)
+    now = datetime.fromisoformat(request.context["now"].replace("Z", "+00:00")).astimezone(zone)
+    window = "_".join(re.split(r"[\s_-]+", str(request.config.get("window") or default).strip().lower()))
+    if window == "all":
+        return Span(note=note)
+    if window in ("last_1_days", "last_24_hours"):
+        return Span(now - timedelta(hours=24), now, note)
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if window in ("this_month", "last_month"):
+        first = today.replace(day=1)
+        if window == "this_month":
+            return Span(first, now, note)
+        return Span((first - timedelta(days=1)).replace(day=1), first, note)
+    if window.startswith("since_") and window[6:] in WEEKDAYS:
+        back = (today.weekday() - WEEKDAYS.index(window[6:])) % 7
+        return Span(today - timedelta(days=back), now, note)
+    after, before = window_bounds(window, now)
+    return Span(after, before, note)
+
+
+def moment_of(value: Any) -> datetime | None:
+    """A time as services write it; None for anything else, and for a time without a zone."""
+    try:
+        moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 def zone_of(context: Mapping[str, Any]) -> Tuple[Optional[tzinfo], str]:  # noqa: UP006, UP045

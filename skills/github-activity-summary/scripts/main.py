@@ -4,8 +4,8 @@ import difflib
 import json
 import re
 from datetime import datetime
-from urllib.parse import quote
 
+from sandbox_kit.layout import escaped, linked
 from sandbox_kit.skill import Refused, ToolError, call, run
 from sandbox_kit.windows import span_words, window_bounds, zone_of
 
@@ -257,19 +257,6 @@ def bullet(row):
     labels = f" · {', '.join(escaped(label) for label in row['labels'])}" if row["labels"] else ""
     author = f" — {escaped(row['author'])}" if row["author"] else ""
     return f"- **{linked(row)}**{number}{author}{labels}"
-
-
-def linked(row):
-    title = escaped(row["title"])
-    if not row["url"].startswith(("https://", "http://")):
-        return title
-    return f"[{title}]({quote(row['url'], safe=':/?#@!$&*+,;=%~-._')})"
-
-
-def escaped(text):
-    """Text from elsewhere as plain words: one line, no Markdown of its own."""
-    text = re.sub(r"([\\`*_\[\]<>#|~!])", r"\\\1", " ".join(text.split()))
-    return re.sub(r"^([-+]|\d+[.)])(?=\s)", r"\\\1", text)
 
 
 run(main)

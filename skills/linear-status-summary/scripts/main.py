@@ -2,10 +2,9 @@
 
 import difflib
 import json
-import re
 from datetime import datetime
-from urllib.parse import quote
 
+from sandbox_kit.layout import escaped, linked
 from sandbox_kit.skill import Refused, ToolError, call, run
 from sandbox_kit.windows import span_words, window_bounds, zone_of
 
@@ -277,20 +276,8 @@ def bullet(row, group):
         ("label", ", ".join(row["labels"])),
     ]
     details = " · ".join(escaped(text) for name, text in pairs if text and name != group)
-    return f"- **{linked(row)}**" + (f" — {details}" if details else "")
-
-
-def linked(row):
-    title = escaped(f"{row['identifier']} {row['title']}")
-    if not row["url"].startswith(("https://", "http://")):
-        return title
-    return f"[{title}]({quote(row['url'], safe=':/?#@!$&*+,;=%~-._')})"
-
-
-def escaped(text):
-    """Text from elsewhere as plain words: one line, no Markdown of its own."""
-    text = re.sub(r"([\\`*_\[\]<>#|~!])", r"\\\1", " ".join(text.split()))
-    return re.sub(r"^([-+]|\d+[.)])(?=\s)", r"\\\1", text)
+    named = {"title": f"{row['identifier']} {row['title']}", "url": row["url"]}
+    return f"- **{linked(named)}**" + (f" — {details}" if details else "")
 
 
 run(main)

@@ -3,9 +3,9 @@
 import re
 from contextlib import suppress
 from datetime import datetime
-from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from sandbox_kit.layout import escaped, linked
 from sandbox_kit.skill import Refused, ToolError, call, run
 
 HAPPENED = {"row.created": "New row", "row.updated": "Changed row"}
@@ -159,13 +159,6 @@ def happened(row, event, context):
     return f"{word}, {at.day} {at:%B %Y, %H:%M}."
 
 
-def linked(row):
-    title = escaped(row["title"] or "Untitled")
-    if not row["url"].startswith(("https://", "http://")):
-        return title
-    return f"[{title}]({quote(row['url'], safe=':/?#@!$&*+,;=%~-._')})"
-
-
 def shown(value):
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -173,12 +166,6 @@ def shown(value):
         return escaped(", ".join(str(one) for one in value))
     text = escaped("" if value is None else str(value))
     return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE].rsplit(" ", 1)[0] + " …"
-
-
-def escaped(text):
-    """Text from elsewhere as plain words: one line, no Markdown of its own."""
-    text = re.sub(r"([\\`*_\[\]<>#|~!])", r"\\\1", " ".join(text.split()))
-    return re.sub(r"^([-+]|\d+[.)])(?=\s)", r"\\\1", text)
 
 
 run(main)

@@ -4,8 +4,8 @@ import difflib
 import json
 import re
 from datetime import datetime
-from urllib.parse import quote
 
+from sandbox_kit.layout import escaped, linked
 from sandbox_kit.skill import Refused, ToolError, call, run
 from sandbox_kit.windows import span_words, window_bounds, zone_of
 
@@ -254,23 +254,10 @@ def bullet(row, fields):
     return f"- **{linked(row)}**" + (f" — {details}" if details else "")
 
 
-def linked(row):
-    title = escaped(row["title"])
-    if not row["url"].startswith(("https://", "http://")):
-        return title
-    return f"[{title}]({quote(row['url'], safe=':/?#@!$&*+,;=%~-._')})"
-
-
 def shown(value):
     if isinstance(value, bool):
         return "yes" if value else "no"
     return escaped(", ".join(map(str, as_list(value))))
-
-
-def escaped(text):
-    """Text from elsewhere as plain words: one line, no Markdown of its own."""
-    text = re.sub(r"([\\`*_\[\]<>#|~!])", r"\\\1", " ".join(text.split()))
-    return re.sub(r"^([-+]|\d+[.)])(?=\s)", r"\\\1", text)
 
 
 run(main)

@@ -2,6 +2,7 @@
 
 import re
 
+from sandbox_kit.messages import ELSEWHERE, fitted, shortened
 from sandbox_kit.skill import Refused, call, log, run
 
 TEXTS = ("report", "text", "message", "summary")  # the fullest first
@@ -15,12 +16,6 @@ CONTENTS = {
     "c": "summary_and_link",
 }
 ROOM = 38_000  # characters; Slack takes 40,000, and escaped ones count as what they become
-LEAD_LINES = 3  # of a text, before its first section
-FIRST_ENTRIES = 3  # of each section
-MOST_SECTIONS = 12
-SHORT = 600  # characters of a summary's line
-ELSEWHERE = "The whole report is in the agent's inbox in OmniForge."
-CUT = f"*Shortened: Slack takes no more in one message. {ELSEWHERE}*"
 
 
 def main(request):
@@ -33,7 +28,7 @@ def main(request):
         return {"output": {"report": whole, **output}, "message": message, "status": "empty"}
     link = link_of(given, config) if content == "summary_and_link" else None
     words = whole if content == "full" else summary_of(given, whole)
-    message = fitted([*heading(config), words, *ending(content, link)])
+    message = fitted([*heading(config), words, *ending(content, link)], ROOM)
     posted = call("slack.post_message", channel=channel, text=message)
     return {
         "output": {
@@ -102,70 +97,10 @@ def summary_of(given, whole):
     return summary.strip() if isinstance(summary, str) and summary.strip() else shortened(whole)
 
 
-def shortened(whole):
-    """The beginning, then each section with its number of entries and the first of them."""
-    lead, sections = taken_apart(whole)
-    lines = lead[:LEAD_LINES]
-    for section in sections[:MOST_SECTIONS]:
-        name, entries = section["name"], section["entries"]
-        if name or lines:
-            lines.append("")
-        if name:
-            lines += [f"**{name}**" + (f" ({len(entries)})" if entries else "")]
-        lines += [line[:SHORT] for line in [*section["head"], *entries[:FIRST_ENTRIES]]]
-        if len(entries) > FIRST_ENTRIES:
-            lines.append(f"… and {len(entries) - FIRST_ENTRIES} more")
-    if len(sections) > MOST_SECTIONS:
-        lines += ["", f"… and {len(sections) - MOST_SECTIONS} more sections"]
-    return "\n".join(lines).strip()
-
-
-def taken_apart(whole):
-    """The lines before the first section, and the sections with the entries of their lists and tables. What
-    is listed before any heading is a section without a name; `head` are the first two lines of a table.
-    """
-    lead, sections = [], []
-    for line in (part.rstrip() for part in whole.splitlines()):
-        if re.match(r"#{2,6} ", line):
-            sections.append({"name": line.lstrip("# ").replace("*", ""), "head": [], "entries": []})
-        elif re.match(r"([-*+]|\d+[.)]) |\|", line):
-            if not sections:
-                sections.append({"name": "", "head": [], "entries": []})
-            section = sections[-1]
-            section["entries"].append(line)
-            if re.fullmatch(r"[|\s:-]+", line) and len(section["entries"]) > 1:
-                section["head"], section["entries"] = section["entries"], []
-        elif line.strip() and not sections:
-            lead.append(line[:SHORT])
-    return lead, sections
-
-
 def ending(content, link):
     if content != "summary_and_link":
         return []
     return [f"[Whole report]({link})" if link else ELSEWHERE]
-
-
-def fitted(parts):
-    """The parts with a free line between them; when they are too long, the longest is cut at a line's end."""
-    message = "\n\n".join(parts)
-    if size(message) <= ROOM:
-        return message
-    longest = max(range(len(parts)), key=lambda at: size(parts[at]))
-    room = ROOM - sum(size(part) + 2 for at, part in enumerate(parts) if at != longest) - len(CUT) - 2
-    kept, lines = 0, []
-    for line in parts[longest].splitlines():
-        kept += size(line) + 1
-        if kept > room:
-            break
-        lines.append(line)
-    short = "\n".join(lines) or parts[longest][: room // 5]
-    return "\n\n".join([*parts[:longest], short, *parts[longest + 1 :], CUT])
-
-
-def size(words):
-    """How long Slack finds it: three signs are written as several."""
-    return len(words) + 4 * words.count("&") + 3 * (words.count("<") + words.count(">"))
 
 
 run(main)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from omniforge.agents import cases, ledger, store, views
-from omniforge.agents.content import AgentStatus, FireStatus, Snapshot, TestMode, Verdict
+from omniforge.agents import access, cases, ledger, store, views
+from omniforge.agents.content import AgentStatus, FireStatus, SharingLevel, Snapshot, TestMode, Verdict
 from omniforge.agents.due import DueAgent
 from omniforge.agents.inbox import Inbox
 from omniforge.agents.launch import Launch
-from omniforge.agents.listening import Ears, standing_in
+from omniforge.agents.listening import Ears, Listening, standing_in
 from omniforge.agents.manifest import bounded, unbounded
 from omniforge.agents.readings import digest
 from omniforge.agents.schedule import next_fire
@@ -25,6 +25,7 @@ from omniforge.core.clock import Clock
 from omniforge.core.errors import Conflict, Invalid, NotFound
 from omniforge.db import Database
 from omniforge.engine.events import Event, EventLog
+from omniforge.tenants.store import users_of
 
 Json = dict[str, Any]
 
@@ -105,7 +106,8 @@ class Activation:
             if kept.updated_at != row.updated_at:
                 raise VersionConflict("Somebody changed this agent a moment ago.", version=kept.version)
             if tested is not None:
-                self._store_version(session, actor, kept, tested[0], manifest)
+                stored = self._store_version(session, actor, kept, tested[0], manifest)
+                await self._tell_team(session, actor, kept, stored)
                 if tested[1].baseline:
                     now = self.clock.now()
                     case = cases.accepted(kept.tenant_id, kept.id, tested[1].baseline, actor.by, now)
@@ -118,7 +120,9 @@ class Activation:
             if listening is not None and listening.stands_in:
                 title, text = standing_in(kept.name, listening.config)
                 self.inbox.deliver(session, kept, kind="notice", title=title, text=text)
-            await self._note(session, actor.by, kept, "agent.activated", version=kept.version)
+            await self.note(session, actor.by, kept, "agent.activated", version=kept.version)
+        if tested is not None:
+            await self.launch.public.note_uses(kept.tenant_id, kept.id, tested[0])
 
     async def _passed_test(
         self, actor: Actor, row: AgentRow, snapshot: Snapshot, test_id: str | None
@@ -145,31 +149,80 @@ class Activation:
         return TestReport.model_validate(test.report)
 
     def _store_version(
+        self, session: AsyncSession, actor: Actor, row: AgentRow, snapshot: Snapshot, manifest: list[Json]
+    ) -> VersionRow:
+        """Keep what was approved as the agent's next version, and make it what runs."""
+        stored = VersionRow(
+            tenant_id=row.tenant_id,
+            agent_id=row.id,
+            version=views.next_version(row),
+            snapshot=snapshot.model_dump(mode="json"),
+            content_hash=snapshot.hash,
+            manifest=manifest,
+            manifest_hash=digest(manifest),
+            summary=row.summary or views.change_summary(row, snapshot.content),
+            author=actor.by,
+            created_at=self.clock.now(),
+        )
+        _make_current(session, row, stored)
+        return stored
+
+    async def put_back(  # noqa: PLR0917 - which agent, to what, and with what
         self,
-        session: AsyncSession,
         actor: Actor,
         row: AgentRow,
-        snapshot: Snapshot,
-        manifest: list[Json],
+        was: VersionRow,
+        connections: Mapping[str, str],
+        listening: Listening | None,
+        summary: str,
     ) -> None:
-        """Keep what was approved as the agent's next version, and make it what runs."""
-        version = views.next_version(row)
-        session.add(
-            VersionRow(
-                tenant_id=row.tenant_id,
-                agent_id=row.id,
-                version=version,
-                snapshot=snapshot.model_dump(mode="json"),
-                content_hash=snapshot.hash,
-                manifest=manifest,
-                manifest_hash=digest(manifest),
-                summary=row.summary or views.change_summary(row, snapshot.content),
+        """Make an earlier version the agent's next one, as it was approved. A deleted agent is paused."""
+        async with self.db.transaction() as session:
+            kept = await store.get_agent(session, row.tenant_id, row.id)
+            if kept.updated_at != row.updated_at:
+                raise VersionConflict("Somebody changed this agent a moment ago.", version=kept.version)
+            same = ("snapshot", "content_hash", "manifest", "manifest_hash")
+            stored = VersionRow(
+                tenant_id=kept.tenant_id,
+                agent_id=kept.id,
+                version=kept.version + 1,
+                summary=summary[:300],
                 author=actor.by,
                 created_at=self.clock.now(),
+                **{name: getattr(was, name) for name in same},
             )
-        )
-        views.set_content(row, snapshot.content)
-        row.version, row.pending, row.summary = version, None, ""
+            payload: Json = {"from": kept.version, "to": was.version, "version": stored.version}
+            _make_current(session, kept, stored)
+            kept.connections, kept.updated_at = {**kept.connections, **connections}, self.clock.now()
+            if kept.status == AgentStatus.ACTIVE.value:
+                kept.next_fire_at = self.next_fire(kept)
+                await self.ears.listen(session, kept, listening)
+            elif kept.status == AgentStatus.ARCHIVED.value:
+                kept.status, kept.paused_reason = AgentStatus.PAUSED.value, "It was deleted and brought back."
+            await self._tell_team(session, actor, kept, stored)
+            await self.note(session, actor.by, kept, "agent.rolled_back", **payload)
+        snapshot = Snapshot.model_validate(was.snapshot)
+        await self.launch.public.note_uses(kept.tenant_id, kept.id, snapshot)
+
+    async def bring_back_draft(self, actor: Actor, row: AgentRow) -> None:
+        """A deleted agent that was never switched on is a draft again."""
+        async with self.db.transaction() as session:
+            kept = await store.get_agent(session, row.tenant_id, row.id)
+            kept.status, kept.updated_at = AgentStatus.DRAFT.value, self.clock.now()
+            await self.note(session, actor.by, kept, "agent.restored")
+
+    async def _tell_team(
+        self, session: AsyncSession, actor: Actor, row: AgentRow, stored: VersionRow
+    ) -> None:
+        """Tell everybody else who uses a team agent what is different now."""
+        if row.sharing_level != SharingLevel.TEAM.value or stored.version == 1:
+            return
+        for user in await users_of(session, row.tenant_id):
+            uses = user.id == row.created_by or access.is_member(user.id, row)
+            if uses and user.id != actor.user_id and user.disabled_at is None:
+                title = f"{row.name} was changed"
+                text = f"It is at version {stored.version} now. {stored.summary}"
+                self.inbox.deliver(session, row, kind="notice", title=title, text=text, to=user.id)
 
     async def pause(self, actor: Actor, agent_id: str, reason: str) -> None:
         """Stop its fires; what runs finishes. Nothing starts any more once this returns."""
@@ -215,7 +268,7 @@ class Activation:
         await self.ears.stop(session, row, for_good=False)
         why = f"The agent was paused while it waited. {reason}".strip()
         await ledger.give_up(session, row.tenant_id, row.id, FireStatus.PAUSED, why)
-        await self._note(session, by, row, "agent.paused", reason=reason)
+        await self.note(session, by, row, "agent.paused", reason=reason)
 
     async def archive(self, actor: Actor, agent_id: str) -> None:
         async with self.db.transaction() as session:
@@ -225,7 +278,7 @@ class Activation:
             await self.ears.stop(session, row, for_good=True)
             why = "The agent was deleted while it waited."
             await ledger.give_up(session, row.tenant_id, row.id, FireStatus.DROPPED, why)
-            await self._note(session, actor.by, row, "agent.archived")
+            await self.note(session, actor.by, row, "agent.archived")
         await self.launch.starts.settled()
 
     def next_fire(self, row: AgentRow) -> datetime | None:
@@ -233,11 +286,17 @@ class Activation:
             return None
         return next_fire(row.schedule, row.timezone, self.clock.now())
 
-    async def _note(self, session: AsyncSession, by: str, row: AgentRow, type_: str, **payload: Any) -> None:
+    async def note(self, session: AsyncSession, by: str, row: AgentRow, type_: str, **payload: Any) -> None:
         """Write the event with the change it tells of, and wake the scheduler once both are durable."""
         event = Event(type_, f"agent:{row.id}", self.clock.now(), by, payload)
         await self.events.append(session, row.tenant_id, event)
         session.info.setdefault("after_commit", []).append(self.bell.ring)
+
+
+def _make_current(session: AsyncSession, row: AgentRow, version: VersionRow) -> None:
+    session.add(version)
+    views.set_content(row, Snapshot.model_validate(version.snapshot).content)
+    row.version, row.pending, row.summary = version.version, None, ""
 
 
 def _bounded(manifest: Sequence[Json], bounds: Sequence[Bound]) -> list[Json]:

@@ -7,15 +7,26 @@ import json
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 from omniforge.agents.schedule import MisfirePolicy
+from omniforge.skills.library import semver
 
 Json = dict[str, Any]
 
 SkillName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 StepKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 AgentId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+LATEST = "latest"
+SkillVersion = Annotated[str, StringConstraints(pattern=rf"^(?:{LATEST}|{semver.PATTERN})$")]
 IntegrationName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
 
 
@@ -24,6 +35,14 @@ class AgentStatus(StrEnum):
     ACTIVE = "active"
     PAUSED = "paused"
     ARCHIVED = "archived"
+
+
+class SharingLevel(StrEnum):
+    """Who else sees an agent: nobody but admins, the people named in `shared_with`, or customers."""
+
+    PRIVATE = "private"
+    TEAM = "team"
+    B2B2C = "b2b2c"
 
 
 class TriggerType(StrEnum):
@@ -139,7 +158,8 @@ class SkillReference(Given):
     key: StepKey = ""
     """Unique in the agent; empty means the skill's name."""
     source: SkillSource = SkillSource.CUSTOM
-    version: Literal["latest"] = "latest"
+    version: SkillVersion = LATEST
+    """Of a public skill: one version, or the newest of those that change nothing on which the tests rest."""
     order: int = Field(ge=1, le=10_000)
     needs: list[str] | None = None
     when: str | None = Field(default=None, min_length=1, max_length=1000)
@@ -153,6 +173,13 @@ class SkillReference(Given):
     def model_post_init(self, _context: Any) -> None:
         self.key = self.key or self.name
 
+    @field_validator("version")
+    @classmethod
+    def check_version(cls, version: str, info: ValidationInfo) -> str:
+        if version != LATEST and info.data.get("source") is SkillSource.CUSTOM:
+            raise ValueError("only public skills have versions to choose from; here it is latest")
+        return version
+
 
 class AgentSettings(Given):
     tool_grant: list[str] = Field(default_factory=list[str], max_length=100)
@@ -164,7 +191,14 @@ class AgentSettings(Given):
     """Executions at the same time; fires beyond that wait for one of them to end."""
     max_fires_per_hour: int = Field(default=100, ge=1, le=10_000)
     """An agent that events call more often is paused, and its owner told."""
-    allow_injection: Literal[False] = False
+    model: str | None = Field(default=None, min_length=1, max_length=200)
+    """For skills that a language model follows; what a step or a skill names goes before it."""
+    max_iterations: int = Field(default=15, ge=1, le=100)
+    """Turns of the model in one step."""
+    budget_usd: float | None = Field(default=None, gt=0, le=1000)
+    """What language models may cost in one execution; without one, a dollar."""
+    allow_injection: bool = False
+    """Whether texts of the tenant's own skills may run the commands in them that their lists allow."""
 
 
 class EventConfig(Given):
@@ -223,10 +257,23 @@ class Snapshot(BaseModel):
     content: AgentContent
     skill_hashes: dict[str, str]
     """Step key → content hash."""
+    skill_versions: dict[str, str] = Field(default_factory=dict[str, str])
+    """Step key → version, of public skills."""
+
+    @property
+    def floating(self) -> list[SkillReference]:
+        """Public skills that are taken in their newest version at each run."""
+        return [
+            reference
+            for reference in self.content.skills
+            if reference.version == LATEST and reference.key in self.skill_versions
+        ]
 
     @property
     def hash(self) -> str:
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        absent = None if self.skill_versions else {"skill_versions"}
+        fields = self.model_dump(mode="json", exclude=absent)
+        text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
 

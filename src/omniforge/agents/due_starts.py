@@ -13,13 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from omniforge.agents import due as queries
 from omniforge.agents import ledger
-from omniforge.agents.content import FireKind, FireStatus, Snapshot
+from omniforge.agents.content import FireKind, FireStatus
 from omniforge.agents.due import DueAgent
 from omniforge.agents.executions import SUBJECT
 from omniforge.agents.fires import SCHEDULER, fire_key
 from omniforge.agents.launch import Launch, Occasion, Recipe
 from omniforge.agents.ledger import Entry, Waits
 from omniforge.agents.people import standing_person
+from omniforge.agents.public_skills import current
 from omniforge.agents.schedule import LATE, DueFires, MisfirePolicy, due_fires
 from omniforge.core.actor import Actor
 from omniforge.core.errors import NotFound, OmniForgeError, RateLimited
@@ -199,6 +200,9 @@ class DueStarts:
             if recipe is not None:
                 self._recipes.move_to_end(key)
             loaded[place] = recipe or broken.get(place) or _no_version(agent)
+        for key in {_key(agent) for agent in agents}:
+            if key in self._recipes and self._recipes[key].floats:
+                del self._recipes[key]  # made anew at each run
         while len(self._recipes) > MAX_RECIPES:
             self._recipes.popitem(last=False)
         return loaded
@@ -217,7 +221,7 @@ class DueStarts:
                 key = keys[tenant_id, agent_id]
                 if key not in self._recipes:
                     try:
-                        self._recipes[key] = Recipe.of(Snapshot.model_validate(snapshot), manifest)
+                        self._recipes[key] = Recipe.of(await current(session, snapshot), manifest)
                     except (OmniForgeError, ValueError, LookupError) as error:
                         broken[tenant_id, agent_id] = error
 

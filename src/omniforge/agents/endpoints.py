@@ -44,11 +44,10 @@ from omniforge.agents.schemas import (
     TestRequest,
     TestStarted,
     Validation,
-    VersionList,
 )
 from omniforge.agents.service import AgentService
 from omniforge.agents.trials import TestUnderWay
-from omniforge.core.errors import Conflict, Invalid
+from omniforge.core.errors import Invalid
 from omniforge.core.paging import LARGEST, Paging
 from omniforge.engine.plan import waves
 from omniforge.tenants import CurrentActor
@@ -127,12 +126,6 @@ async def plan_agent(agent_id: str, actor: CurrentActor, agents: Agents) -> Plan
     return PlanView(steps=[asdict(step) for step in plan.steps], waves=waves(plan), hash=plan.hash)
 
 
-@router.get("/agents/{agent_id}/versions")
-async def list_versions(agent_id: str, actor: CurrentActor, agents: Agents, paging: Page) -> VersionList:
-    found, total = await agents.list_versions(actor, agent_id, paging)
-    return VersionList(versions=found, total=total, limit=paging.limit, offset=paging.offset)
-
-
 @router.get("/agents/{agent_id}/schedule")
 async def get_schedule(
     agent_id: str, actor: CurrentActor, agents: Agents, count: Annotated[int, Query(ge=1, le=50)] = 5
@@ -154,8 +147,6 @@ async def start_test(
     prefer: Prefer = "",
 ) -> TestStarted | TestReport:
     wanted = body or TestRequest()
-    if wanted.use_model:
-        raise Conflict("No language model is set up here.", code="model_not_configured")
     test_id = await agents.start_test(
         actor,
         agent_id,
@@ -163,6 +154,7 @@ async def start_test(
         wanted.input_data,
         suite=wanted.suite,
         confirm_effects=wanted.confirm_effects,
+        use_model=wanted.use_model,
     )
     wait = _WAIT.search(prefer)
     if wait is not None:

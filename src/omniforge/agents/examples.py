@@ -1,8 +1,9 @@
-"""An example of what starts an event-driven agent, so that it can be tried before anything happens."""
+"""Examples of what agents are started with, so that they can be tried before anything happens."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ from omniforge.agents.content import AgentContent, EventConfig
 from omniforge.agents.events import Match, event_of, match
 from omniforge.agents.hooks import integration_of
 from omniforge.agents.listening import Sources
-from omniforge.agents.rooms import Connections
+from omniforge.agents.rooms import Connections, Skills
 from omniforge.core.actor import Actor
 from omniforge.core.errors import Invalid, OmniForgeError
 from omniforge.integrations.manifest import Integration, Occurrence
@@ -20,6 +21,9 @@ Json = dict[str, Any]
 
 RECENT = timedelta(days=30)
 EVER = timedelta(days=1000)
+OWN = "examples/input.json"
+"""A skill's example of what it reads from the input of a run: an object."""
+LONGEST = 100_000
 
 
 class Examples:
@@ -68,6 +72,19 @@ class Examples:
     def _asked(self, content: AgentContent) -> tuple[EventConfig | None, Integration | None]:
         config = content.event_config
         return config, None if config is None else integration_of(self.sources, config.integration)
+
+
+async def input_of_skills(skills: Skills, tenant_id: str, hashes: Iterable[str]) -> Json:
+    """What the examples of these skills make together; of one name that of the first skill."""
+    given: Json = {}
+    for content_hash in hashes:
+        data = (await skills.snapshot(tenant_id, content_hash)).get(OWN, b"")
+        try:
+            own: Any = json.loads(data) if 0 < len(data) <= LONGEST else {}
+        except ValueError:
+            continue  # its own mistake, and no reason not to test the agent
+        given = {**own, **given} if isinstance(own, dict) else given
+    return given
 
 
 async def _offered(client: Any, integration: Integration, kind_name: str | None) -> list[str]:

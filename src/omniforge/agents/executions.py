@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from omniforge.agents import readings
+from omniforge.agents.audience import SUBJECT, AgentAudience
 from omniforge.agents.readings import Reading
 from omniforge.agents.schemas import Execution, ExecutionEvent
 from omniforge.core.actor import Actor
-from omniforge.core.errors import NotFound
+from omniforge.core.errors import Forbidden, NotFound
 from omniforge.core.paging import Paging
 from omniforge.engine.events import EventRow
 from omniforge.engine.plan import plan_json
@@ -19,18 +20,17 @@ from omniforge.runs.shown import RunView, run_json
 
 Json = dict[str, Any]
 
-SUBJECT = "agent:"
 _PAGE = 500
 
 
 class Executions:
     """Read, follow and cancel. Every method is limited to the actor's tenant."""
 
-    def __init__(self, runs: RunService) -> None:
-        self.runs = runs
+    def __init__(self, runs: RunService, audience: AgentAudience) -> None:
+        self.runs, self.audience = runs, audience
 
     async def get(self, actor: Actor, execution_id: str) -> Execution:
-        return await self._shown(actor, await self.reading(actor, execution_id))
+        return await self._one(actor, await self._view(actor, execution_id))
 
     async def list_executions(
         self, actor: Actor, paging: Paging, *, agent_id: str | None = None, mode: str | None = None
@@ -40,16 +40,21 @@ class Executions:
         views, total = await self.runs.list_runs(
             actor, subject=subject, mode=mode, limit=paging.limit, offset=paging.offset
         )
-        return [await self._shown(actor, read(view)) for view in views], total
+        closed = await self.audience.closed_to(actor, [view.run for view in views])
+        shown = [await self._shown(actor, read(view), closed=view.run.id in closed) for view in views]
+        return shown, total
 
     async def cancel_execution(self, actor: Actor, execution_id: str) -> Execution:
         """No effect starts after this returns. Harmless when the execution is over."""
         await self.reading(actor, execution_id)
-        return await self._shown(actor, read(await self.runs.cancel_run(actor, execution_id)))
+        return await self._one(actor, await self.runs.cancel_run(actor, execution_id))
 
     async def get_artifact(self, actor: Actor, execution_id: str, sha256: str) -> tuple[Json, bytes]:
         """An artifact of this execution: what is known of it, and its bytes."""
-        result = readings.result_of(await self.reading(actor, execution_id))
+        view = await self._view(actor, execution_id)
+        if await self.audience.closed_to(actor, [view.run]):
+            raise Forbidden("What this agent gives is for its owner only.", execution_id=execution_id)
+        result = readings.result_of(read(view))
         for artifact in (result or {}).get("artifacts", ()):
             if artifact["sha256"] == sha256:
                 return artifact, await self.runs.engine.artifacts.get(actor.tenant_id, sha256)
@@ -79,13 +84,20 @@ class Executions:
 
     async def reading(self, actor: Actor, execution_id: str) -> Reading:
         """The run of an agent, ready to be read; NotFound for anything else."""
+        return read(await self._view(actor, execution_id))
+
+    async def _view(self, actor: Actor, execution_id: str) -> RunView:
         try:
             view = await self.runs.get_run(actor, execution_id)
         except NotFound:
             view = None
         if view is None or not view.run.subject.startswith(SUBJECT):
             raise NotFound("There is no such execution.", execution_id=execution_id)
-        return read(view)
+        return view
+
+    async def _one(self, actor: Actor, view: RunView) -> Execution:
+        closed = await self.audience.closed_to(actor, [view.run])
+        return await self._shown(actor, read(view), closed=bool(closed))
 
     async def effects(self, tenant_id: str, reading: Reading, *, with_content: bool) -> list[Json]:
         """What happened, and what may have: an effect without an outcome has `outcome: "unknown"`."""
@@ -122,13 +134,18 @@ class Executions:
         event = readings.event_of(row.shown(), names, status)
         return None if event is None else ExecutionEvent(**event)
 
-    async def _shown(self, actor: Actor, reading: Reading) -> Execution:
+    async def _shown(self, actor: Actor, reading: Reading, *, closed: bool = False) -> Execution:
+        """closed: how it went, without what it gave."""
         run = reading.run
         live = run["mode"] == Mode.LIVE.value
-        effects = await self.effects(actor.tenant_id, reading, with_content=not live)
+        types = (*readings.EFFECT_TYPES, readings.MODEL_CALLED)
+        told = await self.told(actor.tenant_id, run["id"], types)
+        questions = [payload for type_, payload in told if type_ == readings.MODEL_CALLED]
+        done = [entry for entry in told if entry[0] != readings.MODEL_CALLED]
+        effects = readings.effects_of(done, with_content=not live)
         waits: list[Json] = []
         if run["status"] == "waiting":
-            waits = [told for _, told in await self.told(actor.tenant_id, run["id"], ["step.waiting"])]
+            waits = [said for _, said in await self.told(actor.tenant_id, run["id"], ["step.waiting"])]
         return Execution(
             id=run["id"],
             agent_id=reading.agent_id,
@@ -141,11 +158,12 @@ class Executions:
             created_at=run["created_at"],
             started_at=run["started_at"],
             completed_at=run["finished_at"],
-            result=readings.result_of(reading),
+            result=None if closed else readings.result_of(reading),
             error=readings.error_of(reading, effects),
             skill_results=readings.skill_results(reading),
             effects=effects,
             waiting_for=readings.waiting_for(reading, waits),
+            **readings.usage_of(questions),
         )
 
 

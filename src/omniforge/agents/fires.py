@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from omniforge.agents import ledger, store
+from omniforge.agents import access, ledger, store
 from omniforge.agents.activation import Activation
 from omniforge.agents.content import AgentContent, AgentStatus, FireKind, FireStatus, TriggerType
 from omniforge.agents.executions import SUBJECT
@@ -243,7 +243,9 @@ class Fires:
     async def _person(self, agent: AgentRow) -> Actor | None:
         """Whoever switched it on, unless they may no longer run agents."""
         found = await standing_person(self.tenants, agent.tenant_id, agent.activated_by or agent.created_by)
-        return found[0] if found is not None and found[0].may("agent:execute") else None
+        if found is None or not found[0].may("agent:execute") or not access.sees(found[0], agent):
+            return None
+        return found[0]
 
     async def _refuse(self, place: Place, key: str, reason: str) -> None:
         async with self.db.transaction() as session:

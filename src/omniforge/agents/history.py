@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import CompoundSelect, Select, Subquery, func, literal, null, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from omniforge.agents import schedule, store
+from omniforge.agents import access, schedule, store
 from omniforge.agents.content import AgentStatus, ExecutionStatus, FireKind, FireStatus
 from omniforge.agents.executions import SUBJECT
 from omniforge.agents.ledger import FireRow
@@ -38,6 +38,7 @@ class FireHistory:
         actor.require("agent:view")
         async with self.db.read() as session:
             agent = await store.get_agent(session, actor.tenant_id, agent_id)
+            access.require_sight(actor, agent)
             lines, total = await read_ledger(session, actor.tenant_id, agent_id, paging.limit, paging.offset)
         return FireList(
             fires=[_shown(line) for line in lines],
@@ -51,7 +52,7 @@ class FireHistory:
         """Agents that have a schedule, those that fire next first."""
         actor.require("agent:view")
         async with self.db.read() as session:
-            agents, total = await _scheduled(session, actor.tenant_id, paging)
+            agents, total = await _scheduled(session, actor, paging)
             last = await last_fires(session, actor.tenant_id, [agent.id for agent in agents])
         found = [
             ScheduledAgent(
@@ -93,9 +94,10 @@ def _shown(line: Line) -> FireView:
     )
 
 
-async def _scheduled(session: AsyncSession, tenant_id: str, paging: Paging) -> tuple[list[AgentRow], int]:
+async def _scheduled(session: AsyncSession, actor: Actor, paging: Paging) -> tuple[list[AgentRow], int]:
     query = select(AgentRow).where(
-        AgentRow.tenant_id == tenant_id,
+        AgentRow.tenant_id == actor.tenant_id,
+        access.visible_to(actor),
         AgentRow.schedule.is_not(None),
         AgentRow.status != AgentStatus.ARCHIVED.value,
     )

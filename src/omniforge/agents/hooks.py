@@ -10,7 +10,7 @@ from urllib.parse import quote
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from omniforge.agents import hook_store, store
+from omniforge.agents import access, hook_store, store
 from omniforge.agents.content import AgentStatus, EventConfig, EventMode
 from omniforge.agents.events import event_config_of, mode_of
 from omniforge.agents.hook_store import CursorRow, HookRow
@@ -23,7 +23,6 @@ from omniforge.core.errors import Conflict, NotFound
 from omniforge.db import Database
 from omniforge.integrations.manifest import Encoding, Handshake, Integration, WebhookData
 from omniforge.tenants import SecretBox
-from omniforge.tenants.roles import require_for
 from omniforge.tenants.service import DEFAULT_TENANT
 
 BOTH_VALID = timedelta(hours=24)
@@ -161,7 +160,9 @@ class Hooks:
     ) -> tuple[AgentRow, EventConfig]:
         actor.require("agent:view")
         row = await store.get_agent(session, actor.tenant_id, agent_id)
-        require_for(actor, "agent:edit", own=row.created_by == actor.user_id)
+        access.require_sight(actor, row)
+        if not access.may(actor, row, "agent:edit"):
+            access.refuse(actor, row, "agent:edit")
         config = event_config_of(row.pending or row.content)
         if row.status == AgentStatus.ARCHIVED.value:
             raise Conflict("This agent was deleted.", code="archived", agent_id=agent_id)

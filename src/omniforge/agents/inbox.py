@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -42,6 +43,29 @@ class Inbox:
             row.read_at = row.read_at or self.clock.now()
         return _shown(row)
 
+    async def leave_note(
+        self, tenant_id: str, agent_id: str, *, run_id: str, key: str, title: str, text: str
+    ) -> None:
+        """Put what a running agent says in its owner's inbox, once per `key`; NotFound without that agent."""
+        mark = hashlib.sha256(f"{tenant_id}/{run_id}/{key}".encode()).hexdigest()
+        item_id = f"inbox_{mark[:28]}"
+        async with self.db.transaction() as session:
+            agent = await store.get_agent(session, tenant_id, agent_id)
+            if await session.get(InboxRow, item_id) is None:
+                row = InboxRow(
+                    id=item_id,
+                    tenant_id=tenant_id,
+                    user_id=agent.created_by,
+                    kind=f"note-{mark[:8]}",
+                    title=title[:300],
+                    text=text,
+                    artifacts=[],
+                    agent_id=agent_id,
+                    run_id=run_id,
+                    created_at=self.clock.now(),
+                )
+                session.add(row)
+
     def deliver(
         self,
         session: AsyncSession,
@@ -52,13 +76,14 @@ class Inbox:
         text: str,
         run_id: str | None = None,
         artifacts: list[Json] | None = None,
+        to: str | None = None,
     ) -> None:
-        """Put something in the inbox of the agent's owner, in the caller's transaction."""
+        """Put something in a person's inbox, the agent's owner's without one, in the caller's transaction."""
         session.add(
             InboxRow(
                 id=new_id("inbox"),
                 tenant_id=agent.tenant_id,
-                user_id=agent.created_by,
+                user_id=to or agent.created_by,
                 kind=kind,
                 title=title[:300],
                 text=text,

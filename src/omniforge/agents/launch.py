@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from omniforge.agents.content import AgentContent, Snapshot
+from omniforge.agents.content import AgentContent, SkillReference, Snapshot
 from omniforge.agents.executions import SUBJECT
 from omniforge.agents.people import name_of
 from omniforge.agents.planner import plan_for_agent
+from omniforge.agents.public_skills import PublicSkills
 from omniforge.agents.rooms import Connections, Skills
 from omniforge.agents.starts import Starts
 from omniforge.agents.store import AgentRow
@@ -38,6 +39,8 @@ class Occasion:
     idempotency_key: str | None = None
     resources: Sequence[Mapping[str, Any]] = ()
     """Resources known from a connection (`{id, name, fields}`), which sample data take the shape of."""
+    use_model: bool = False
+    """Whether a dry run may ask a language model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,13 @@ class Recipe:
 
     plan: Plan
     timezone: str
+    floats: bool = False
+    """Whether its skills may be newer ones at the next run."""
 
     @classmethod
     def of(cls, snapshot: Snapshot, manifest: Sequence[Mapping[str, Any]] = ()) -> Recipe:
-        return cls(plan_for_agent(snapshot, manifest), snapshot.content.timezone)
+        plan = plan_for_agent(snapshot, manifest)
+        return cls(plan, snapshot.content.timezone, bool(snapshot.floating))
 
     def request(  # noqa: PLR0917 - whose, which, why and with what
         self,
@@ -69,6 +75,8 @@ class Recipe:
             "resources": [dict(resource) for resource in occasion.resources],
             "user": {"id": actor.user_id, "name": name},
         }
+        if occasion.use_model:
+            facts["use_model"] = True
         return StartRequest(
             plan=self.plan,
             subject=f"{SUBJECT}{agent_id}",
@@ -91,17 +99,25 @@ class Launch:
     integrations: Connections
     tenants: TenantService
     starts: Starts = field(default_factory=Starts)
+    public: PublicSkills = field(default_factory=PublicSkills)
 
     async def pin(self, actor: Actor, agent_id: str, content: AgentContent) -> Snapshot:
         """The content with every skill resolved to its files, once; Invalid when one is gone."""
         hashes: dict[str, str] = {}
+        versions: dict[str, str] = {}
         for reference in content.skills:
-            name, source = reference.name, reference.source.value
             try:
-                hashes[reference.key] = await self.skills.pin(actor, name, agent_id, source)
+                pinned = await self.public.pin(actor, agent_id, reference)
+                if pinned is not None:
+                    hashes[reference.key], versions[reference.key] = pinned.hash, pinned.version
+                else:
+                    hashes[reference.key] = await self._pin_own(actor, agent_id, reference)
             except NotFound as error:
-                raise Invalid(error.message, code="skill_not_found", skill=name) from error
-        return Snapshot(content=content, skill_hashes=hashes)
+                raise Invalid(error.message, code=error.code, skill=reference.name) from error
+        return Snapshot(content=content, skill_hashes=hashes, skill_versions=versions)
+
+    async def _pin_own(self, actor: Actor, agent_id: str, reference: SkillReference) -> str:
+        return await self.skills.pin(actor, reference.name, agent_id, reference.source.value)
 
     async def connections_for(
         self, actor: Actor, row: AgentRow, content: AgentContent
@@ -145,9 +161,10 @@ class Launch:
         found: list[Json] = []
         for reference in content.skills:
             try:
-                await self.skills.pin(actor, reference.name, row.id, reference.source.value)
+                if await self.public.pin(actor, row.id, reference) is None:
+                    await self._pin_own(actor, row.id, reference)
             except NotFound as error:
-                found.append({"code": "skill_not_found", "message": error.message, "skill": reference.name})
+                found.append({"code": error.code, "message": error.message, "skill": reference.name})
         _, missing = await self.connections_for(actor, row, content)
         for integration in missing:
             message = f"This agent needs your {self.title(integration)}."

@@ -17,6 +17,17 @@ EACH_CAP = 200
 BOUND_NEEDED = "needed"
 
 _WORDS = (
+    (r"""steps\[["']([\w-]+)["']\]""", r"steps.\1"),
+    (
+        r"steps\.([\w-]+)\.output\.entries\.exists\(entry, (?:\"\w+\" in entry\.values && )+\((.*?)\)\)",
+        r"for something in '\1', \2",
+    ),
+    (r"entry\.values\.", ""),
+    (
+        r"\(\"[^\"]+\" in input\.event\.item\.fields \? input\.event\.item\.fields\[\"([^\"]+)\"\].*?null\)",
+        r"\1",
+    ),
+    (r"input\.event\.item\.", ""),
     (r"steps\.([\w-]+)\.output\.([\w.]+)", r"\2 of '\1'"),
     (r"steps\.([\w-]+)\.(output|status)", r"the \2 of '\1'"),
     (r"\binput\.([\w.]+)", r"the \1 it is started with"),

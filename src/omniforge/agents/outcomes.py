@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from omniforge.agents import readings, store
+from omniforge.agents import access, readings, store
+from omniforge.agents.audience import asker_of
 from omniforge.agents.content import ExecutionStatus
 from omniforge.agents.executions import Executions
 from omniforge.agents.inbox import Inbox
@@ -120,25 +121,29 @@ class Outcomes:
                 if result is None or not readings.has_content(reading):
                     return
                 note = "" if status is ExecutionStatus.COMPLETED else " (please have a look)"
-                self.inbox.deliver(
-                    session,
-                    agent,
-                    kind="result",
-                    title=f"{agent.name}{note}",
-                    text=result["text"],
-                    run_id=run_id,
-                    artifacts=result["artifacts"],
-                )
+                for person in _hearers(agent, reading):
+                    self.inbox.deliver(
+                        session,
+                        agent,
+                        kind="result",
+                        title=f"{agent.name}{note}",
+                        text=result["text"],
+                        run_id=run_id,
+                        artifacts=result["artifacts"],
+                        to=person,
+                    )
             case ExecutionStatus.FAILED:
                 error = readings.error_of(reading, effects) or {"message": "It stopped.", "next_step": ""}
-                self.inbox.deliver(
-                    session,
-                    agent,
-                    kind="failure",
-                    title=f"{agent.name} did not finish",
-                    text=f"{error['message']} {error['next_step']}".strip(),
-                    run_id=run_id,
-                )
+                for person in _hearers(agent, reading):
+                    self.inbox.deliver(
+                        session,
+                        agent,
+                        kind="failure",
+                        title=f"{agent.name} did not finish",
+                        text=f"{error['message']} {error['next_step']}".strip(),
+                        run_id=run_id,
+                        to=person,
+                    )
             case ExecutionStatus.NO_EFFECT:
                 quiet = await store.quiet_runs(session, agent.tenant_id, agent.id)
                 if quiet % QUIET_RUNS == 0:
@@ -153,3 +158,9 @@ class Outcomes:
                     )
             case _:
                 pass
+
+
+def _hearers(agent: AgentRow, reading: Reading) -> list[str]:
+    """Its owner, and whoever asked for this run of a team agent."""
+    asked = asker_of(reading.facts)
+    return [agent.created_by, asked] if access.is_member(asked, agent) else [agent.created_by]

@@ -6,11 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from omniforge.agents.content import ErrorStrategy, SkillReference, Snapshot
-from omniforge.engine.plan import OnError, Plan, Retry, Step
+from omniforge.agents.content import AgentSettings, ErrorStrategy, SkillReference, Snapshot
+from omniforge.engine.plan import Budget, OnError, Plan, Retry, Step
 
 _CONFIG = re.compile(r"\$\{\s*config((?:\.[^{}.]+)+)\s*\}")
 INBOX = "Inbox"
+MAX_TOKENS = 200_000
+MAX_USD = 1.0
+"""What language models may use in one execution."""
 
 
 def plan_for_agent(snapshot: Snapshot, manifest: Sequence[Mapping[str, Any]] = ()) -> Plan:
@@ -33,11 +36,20 @@ def plan_for_agent(snapshot: Snapshot, manifest: Sequence[Mapping[str, Any]] = (
             "tool_grant": grant,
             "manifest": [dict(effect) for effect in manifest if effect.get("step") == reference.key],
         }
-        if snapshot.content.settings.on_unlisted_effect == "ask":
-            args["on_unlisted_effect"] = "ask"
+        args |= _wishes(snapshot.content.settings)
         steps.append(_step(reference, args, tuple(sorted(needs, key=lambda key: (order.get(key, 0), key)))))
     outside = any(effect.get("tool") != INBOX and effect.get("access") != "read" for effect in manifest)
-    return Plan(steps=tuple(steps), effects_expected=outside)
+    money = snapshot.content.settings.budget_usd
+    budget = Budget(MAX_TOKENS, MAX_USD if money is None else money)
+    return Plan(steps=tuple(steps), effects_expected=outside, budget=budget)
+
+
+def _wishes(settings: AgentSettings) -> dict[str, Any]:
+    """What an agent wants otherwise than usual."""
+    usual = AgentSettings()
+    names = ("on_unlisted_effect", "model", "max_iterations", "allow_injection")
+    wished = {name: getattr(settings, name) for name in names}
+    return {name: value for name, value in wished.items() if value != getattr(usual, name)}
 
 
 def _step(reference: SkillReference, args: Mapping[str, Any], needs: tuple[str, ...]) -> Step:

@@ -9,25 +9,25 @@ from datetime import datetime
 from typing import Any
 
 from omniforge.agents import cases, faults, readings
+from omniforge.agents.audience import PROBES
 from omniforge.agents.content import ExecutionStatus, Suite, TestMode
 from omniforge.agents.executions import Executions, read
 from omniforge.agents.faults import Cell, Ended
 from omniforge.agents.manifest import Sighting, in_words
 from omniforge.agents.people import bookkeeper
 from omniforge.agents.readings import Reading
-from omniforge.agents.reports import Beside, Seen
+from omniforge.agents.reports import NOT_SIMULATED, Beside, Seen
 from omniforge.agents.schemas import CaseView
 from omniforge.agents.store import TestRow
 from omniforge.core.actor import Actor
 from omniforge.core.errors import RateLimited
 from omniforge.engine.plan import OnError, Plan
-from omniforge.runs.service import Mode, StartRequest
+from omniforge.engine.state import SHARED
+from omniforge.runs.service import Mode, Shared, StartRequest
 from omniforge.runs.shown import RunView
 
 Json = dict[str, Any]
 
-SUBJECT = "test:"
-"""What the runs beside the one that was asked for are of."""
 FULL, EMPTY, OLD, EVERY_BRANCH, CASE = "full", "empty", "old", "every_branch", "case:"
 WHEN_EMPTY = "there is nothing at all"
 WHEN_OLD = "nothing happened lately"
@@ -37,6 +37,8 @@ UNFINISHED = ("queued", "running")
 PRIORITY = -10
 """Real work goes first."""
 MOST = 1_000
+AT_ONCE, FEW_LEFT = 16, 6
+"""Of one test at most so many are under way; when few are left, the next ones start."""
 TOLD = ("tool.called", "rehearsal.retried", "step.waiting", *readings.EFFECT_TYPES)
 
 
@@ -59,8 +61,24 @@ class Trial:
         return read(self.runs[FULL]) if FULL in self.runs else None
 
     @property
-    def is_settled(self) -> bool:
-        return not any(view.run.status in UNFINISHED for view in self.runs.values())
+    def under_way(self) -> list[str]:
+        """Ids of the runs beside the main one that are not over, the oldest first."""
+        found = [view.run for view in self.runs.values() if view.run.status in UNFINISHED]
+        return [run.id for run in sorted(found, key=lambda run: (run.created_at, run.id))]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One run beside the main one. sample: what it meets; given: its input, if not the main run's."""
+
+    sample: Json
+    plan: Plan
+    given: Json | None = None
+    shares: Shared | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.sample["name"])
 
 
 class Probes:
@@ -71,7 +89,7 @@ class Probes:
 
     async def look(self, row: TestRow, main: RunView, logical_time: datetime) -> Trial:
         views, _ = await self.executions.runs.list_runs(
-            bookkeeper(row.tenant_id), subject=f"{SUBJECT}{row.id}", limit=MOST
+            bookkeeper(row.tenant_id), subject=f"{PROBES}{row.id}", limit=MOST
         )
         runs = {str(json.loads(view.run.facts)["sample"]["name"]): view for view in views}
         return Trial(row, read(main), main.plan, logical_time, runs)
@@ -80,31 +98,30 @@ class Probes:
         """Start what can be started by now; ids of what was."""
         wanted = [*self._shapes(trial), *self._cases(trial, stored)]
         if trial.row.suite == Suite.FULL.value and trial.base is not None and not _under_way(trial.base):
-            wanted += [(cell.sample(), trial.plan, None) for cell in await self.cells(trial)]
+            wanted += [_of_cell(trial, trial.base, cell) for cell in await self.cells(trial)]
+        missing = [probe for probe in wanted if probe.name not in trial.runs]
         started: list[str] = []
-        for sample, plan, given in wanted:
-            if sample["name"] not in trial.runs:
-                try:
-                    started.append(await self._start(trial, sample, plan, given))
-                except RateLimited:
-                    break  # the others come when some of these are over
+        for probe in missing[: max(0, AT_ONCE - len(trial.under_way))]:
+            try:
+                started.append(await self._start(trial, probe))
+            except RateLimited:
+                break  # the others come when some of these are over
         return started
 
-    def _shapes(self, trial: Trial) -> list[tuple[Json, Plan, Json | None]]:
-        if not _reaches_out(trial.plan) or trial.row.mode == TestMode.LIVE.value:
+    def _shapes(self, trial: Trial) -> list[Probe]:
+        if trial.row.mode == TestMode.LIVE.value:
             return []
         names = [EMPTY, OLD] if trial.row.mode == TestMode.DRY.value else [FULL, EMPTY, OLD]
-        wanted: list[tuple[Json, Plan, Json | None]] = [
-            ({"name": name, "shape": name}, trial.plan, None) for name in names
-        ]
+        names = names if _reaches_out(trial.plan) else []
+        wanted = [Probe({"name": name, "shape": name}, trial.plan) for name in names]
         if any(step.when for step in trial.plan.steps):
-            wanted.append(({"name": EVERY_BRANCH}, _every_branch(trial.plan), None))
+            wanted.append(Probe({"name": EVERY_BRANCH}, _every_branch(trial.plan)))
         return wanted
 
-    def _cases(self, trial: Trial, stored: Sequence[CaseView]) -> list[tuple[Json, Plan, Json | None]]:
+    def _cases(self, trial: Trial, stored: Sequence[CaseView]) -> list[Probe]:
         if trial.row.suite != Suite.REGRESSION.value:
             return []
-        return [({"name": f"{CASE}{case.name}"}, trial.plan, case.input_data) for case in stored]
+        return [Probe({"name": f"{CASE}{case.name}"}, trial.plan, case.input_data) for case in stored]
 
     async def cells(self, trial: Trial) -> list[Cell]:
         """The fault matrix of the base run."""
@@ -113,28 +130,27 @@ class Probes:
         told = await self.executions.told(trial.row.tenant_id, trial.base.run["id"], TOLD)
         return faults.cells_of(faults.calls_of(told, [step.key for step in trial.plan.steps]))
 
-    async def _start(self, trial: Trial, sample: Json, plan: Plan, given: Json | None) -> str:
-        main = trial.main
+    async def _start(self, trial: Trial, probe: Probe) -> str:
+        main, sample = trial.main, probe.sample
         request = StartRequest(
-            plan=plan,
-            subject=f"{SUBJECT}{trial.row.id}",
-            input=main.run["input"] if given is None else given,
+            plan=probe.plan,
+            subject=f"{PROBES}{trial.row.id}",
+            input=main.run["input"] if probe.given is None else probe.given,
             mode=Mode.DRY,
             trigger_type="test",
             triggered_by=main.run["triggered_by"],
             logical_time=trial.logical_time,
-            facts={**main.facts, "sample": sample, "memory": main.run["subject"]},
-            idempotency_key=f"{trial.row.id}/{sample['name']}",
+            facts={**main.facts, "sample": sample, "memory": main.run["subject"], "use_model": False},
+            idempotency_key=f"{trial.row.id}/{probe.name}",
             priority=PRIORITY,
+            shares=probe.shares,
         )
         return await self.executions.runs.start_run(_tester(trial.row.tenant_id), request)
 
     # --- what they showed ----------------------------------------------------------------------------------
 
     async def seen(self, tenant_id: str, reading: Reading) -> Seen:
-        told = await self.executions.told(tenant_id, reading.run["id"], TOLD)
-        effects = [(type_, payload) for type_, payload in told if type_ in readings.EFFECT_TYPES]
-        return Seen(reading, readings.effects_of(effects, with_content=True), told)
+        return _seen(reading, await self.executions.told(tenant_id, reading.run["id"], TOLD))
 
     async def beside(self, trial: Trial, stored: Sequence[CaseView]) -> Beside:
         """Everything that the other runs of a test showed, once they are over."""
@@ -163,13 +179,35 @@ class Probes:
         rows: list[Json] = []
         for cell in await self.cells(trial):
             if cell.name in trial.runs:
-                ended = _ended(cell, await self.seen(trial.row.tenant_id, read(trial.runs[cell.name])))
+                ran = await self.seen(trial.row.tenant_id, read(trial.runs[cell.name]))
+                ended = _ended(cell, _with_shared(ran, base))
                 rows.append(faults.judge(cell, ended, base.effects, allowed, self._title(cell.call.tool)))
         return rows
 
     def _title(self, tool: str) -> str:
         known = self.titles.get(tool.partition(".")[0])
         return str(getattr(known, "title", tool))
+
+
+def _of_cell(trial: Trial, base: Reading, cell: Cell) -> Probe:
+    """A cell begins where its fault is: whatever does not follow from that step is as in the base run.
+
+    Sample data are the same in every run and no step sees what another did there, so it would come out the
+    same. Steps beside the faulty one count as done, which is the most that can have happened by then.
+    """
+    return Probe(cell.sample(), trial.plan, shares=Shared(base.run["id"], cell.call.step))
+
+
+def _with_shared(seen: Seen, base: Seen) -> Seen:
+    """A cell's run with what the base run did for it."""
+    shared = {step["key"] for step, row in seen.reading.steps() if str(row["reason"]).startswith(SHARED)}
+    told = [*((type_, said) for type_, said in base.told if said.get("step") in shared), *seen.told]
+    return _seen(seen.reading, told)
+
+
+def _seen(reading: Reading, told: Sequence[tuple[str, Json]]) -> Seen:
+    effects = [(type_, payload) for type_, payload in told if type_ in readings.EFFECT_TYPES]
+    return Seen(reading, readings.effects_of(effects, with_content=True), told)
 
 
 def _tester(tenant_id: str) -> Actor:
@@ -210,6 +248,8 @@ def _problems(seen: Mapping[str, Seen]) -> list[Json]:
         reading = None if name not in seen else seen[name].reading
         if reading is not None and readings.execution_status(reading) is ExecutionStatus.FAILED:
             error: Json = reading.run["error"] or {}
+            if error.get("code") in NOT_SIMULATED:
+                continue
             message = f"If {words}, it stops: {error.get('message', '')}"
             found.append({"step": error.get("step"), "code": f"fails_when_{name}", "message": message})
     return found

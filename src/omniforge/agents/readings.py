@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from omniforge.agents.content import ExecutionStatus
 from omniforge.agents.planner import INBOX
@@ -128,8 +128,9 @@ def result_of(reading: Reading) -> Json | None:
         return None
     last = done[-1]
     output = last["output"]
-    report = output.get("report") if isinstance(output, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    text = report if isinstance(report, str) else last["message"] or ""
+    written = cast("Json", output) if isinstance(output, Mapping) else {}
+    texts = [written.get(name) for name in ("report", "text")]
+    text = next((one for one in texts if isinstance(one, str) and one), last["message"] or "")
     artifacts = [artifact for result in [last, *done[:-1]] for artifact in result["artifacts"]]
     return {"text": text, "output": output, "artifacts": artifacts}
 
@@ -168,6 +169,25 @@ def skill_results(reading: Reading, *, timed: bool = True) -> list[Json]:
             entry |= {"started_at": row["started_at"], "completed_at": row["finished_at"]}
         found.append(entry)
     return found
+
+
+MODEL_CALLED = "model.called"
+"""A question to a language model: tokens and price, also of one that failed."""
+
+
+def usage_of(told: Iterable[Json]) -> Json:
+    """`{cost_usd, tokens_in, tokens_out}` of an execution, from what its questions to models told.
+
+    No price where one of them is not known.
+    """
+    questions = list(told)
+    prices = [question.get("cost_usd") for question in questions]
+    known = [price for price in prices if price is not None]
+    return {
+        "cost_usd": round(sum(known), 6) if len(known) == len(prices) else None,
+        "tokens_in": sum(int(question.get("input_tokens") or 0) for question in questions),
+        "tokens_out": sum(int(question.get("output_tokens") or 0) for question in questions),
+    }
 
 
 def digest(value: Any) -> str:

@@ -15,7 +15,7 @@ from omniforge.agents.schemas import TestReport
 
 Json = dict[str, Any]
 
-NOT_SIMULATED = frozenset({"model_not_configured", "network_disabled"})
+NOT_SIMULATED = frozenset({"model_not_configured", "network_disabled", "not_simulated"})
 """Codes of what a test has no means to try."""
 
 
@@ -96,7 +96,7 @@ def build_report(tested: Tested, seen: Seen, beside: Beside = Beside()) -> TestR
         suite=tested.suite,
         input_data=reading.run["input"],
         verdict=_verdict(tested, seen, beside),
-        deterministic=dry,
+        deterministic=dry and not reading.facts.get("use_model"),
         sample_data=dry,
         output=result["output"],
         text=result["text"],

@@ -34,6 +34,10 @@ class Skills(Protocol):
         """The content hash of the files this name means now; NotFound when it means none."""
         ...
 
+    async def snapshot(self, tenant_id: str, content_hash: str) -> dict[str, bytes]:
+        """All files of a content by path; NotFound, or an Invalid when the bytes are damaged."""
+        ...
+
 
 class Connections(Protocol):
     @property

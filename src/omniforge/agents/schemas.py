@@ -17,6 +17,7 @@ from omniforge.agents.content import (
     FireKind,
     FireStatus,
     Given,
+    SharingLevel,
     SkillReference,
     StepKey,
     Suite,
@@ -125,7 +126,11 @@ class Agent(BaseModel):
     integrations: list[str]
     settings: AgentSettings
     connections: dict[str, str]
-    sharing_level: str
+    sharing_level: SharingLevel
+    shared_with: list[str]
+    """Ids of people; `tenant` stands for all of them."""
+    origin: Json | None
+    """Of a copy: `{agent_id, version}` of what it is a copy of."""
     usage_stats: UsageStats
     last_run: datetime | None
     version: int
@@ -224,23 +229,6 @@ class CaseList(BaseModel):
     cases: list[CaseView]
 
 
-class VersionView(BaseModel):
-    version: int
-    summary: str
-    author: str
-    created_at: datetime
-    hash: str
-    skill_hashes: dict[str, str]
-    manifest: list[Json]
-
-
-class VersionList(BaseModel):
-    versions: list[VersionView]
-    total: int
-    limit: int
-    offset: int
-
-
 class ScheduleView(BaseModel):
     cron: str | None
     timezone: str
@@ -316,7 +304,8 @@ class Execution(BaseModel):
     skill_results: list[Json]
     effects: list[Json]
     waiting_for: list[Json] | None
-    cost_usd: float = 0.0
+    cost_usd: float | None = 0.0
+    """Of language models; None when a price is not known."""
     tokens_in: int = 0
     tokens_out: int = 0
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from omniforge.agents import finding, rules, schedule, store, views
+from omniforge.agents import access, finding, rules, schedule, store, views
 from omniforge.agents.activation import Activation, check_version
+from omniforge.agents.audience import AgentAudience
 from omniforge.agents.cases import Cases
-from omniforge.agents.content import AgentDraft, AgentStatus, Snapshot, Suite, TestMode
+from omniforge.agents.content import AgentDraft, AgentStatus, SharingLevel, Suite, TestMode
 from omniforge.agents.deliveries import Deliveries
 from omniforge.agents.executions import SUBJECT, Executions
 from omniforge.agents.fires import Fires
@@ -21,10 +22,13 @@ from omniforge.agents.listening import Ears
 from omniforge.agents.outcomes import Outcomes
 from omniforge.agents.people import name_of
 from omniforge.agents.planner import plan_for_agent
+from omniforge.agents.public_skills import current
 from omniforge.agents.rooms import Connections, Skills, StoredSkill
-from omniforge.agents.schemas import Agent, Bound, ScheduleView, TestReport, VersionView
+from omniforge.agents.schemas import Agent, Bound, ScheduleView, TestReport
+from omniforge.agents.sharing import Sharing
 from omniforge.agents.store import AgentRow
 from omniforge.agents.trials import Trials, Wish
+from omniforge.agents.versions import Versions
 from omniforge.core.actor import Actor
 from omniforge.core.clock import Clock
 from omniforge.core.config import Settings
@@ -63,12 +67,15 @@ class AgentService:
     ) -> None:
         self.db, self.runs, self.skills, self.integrations = db, runs, skills, integrations
         self.clock, self.settings, self.tenants = clock, settings, tenants
-        self.executions = Executions(runs)
+        runs.audience = audience = AgentAudience(db)
+        self.executions = Executions(runs, audience)
         self.inbox = Inbox(db, clock)
         self.launch = Launch(runs, skills, integrations, tenants)
         self.trials = Trials(db, self.launch, self.executions, clock)
         self.ears = Ears(db, integrations, settings, clock)
         self.activation = Activation(db, self.launch, runs.engine.events, self.inbox, clock, self.ears)
+        self.versions = Versions(db, self.launch, self.activation, clock, self.allowed)
+        self.sharing = Sharing(db, tenants, runs, self.activation, clock, self.allowed)
         outcomes = Outcomes(db, self.executions, self.trials, self.inbox, clock)
         self.on_run_finished = outcomes.on_run_finished
         self.on_run_waiting = outcomes.on_run_waiting
@@ -104,7 +111,10 @@ class AgentService:
             tenant_id=actor.tenant_id,
             status=AgentStatus.DRAFT.value,
             pending=None,
-            sharing_level="private",
+            sharing_level=SharingLevel.PRIVATE.value,
+            shared_with=[],
+            origin=None,
+            to_choose=[],
             version=1,
             next_fire_at=None,
             total_runs=0,
@@ -119,7 +129,7 @@ class AgentService:
         views.set_content(row, draft.content())
         async with self.db.transaction() as session:
             if agent_id in await store.taken_ids(session, actor.tenant_id, agent_id):
-                raise _taken(agent_id)
+                raise views.id_taken(agent_id)
             session.add(row)
             event = Event("agent.created", f"agent:{row.id}", now, actor.by, {"name": row.name})
             await self.runs.engine.events.append(session, actor.tenant_id, event)
@@ -186,8 +196,7 @@ class AgentService:
 
     async def archive(self, actor: Actor, agent_id: str) -> None:
         """Take it out of use: no fires, running executions are cancelled. Its history stays."""
-        row = await self._row(actor, agent_id)
-        require_for(actor, "agent:delete", own=row.created_by == actor.user_id)
+        await self.allowed(actor, agent_id, "agent:delete")
         await self.activation.archive(actor, agent_id)
         unfinished = [status.value for status in UNFINISHED]
         while True:
@@ -207,6 +216,7 @@ class AgentService:
         problems: list[Json] = []
         if row.status != AgentStatus.ARCHIVED.value:
             problems = await self.launch.problems(actor, row, views.content_of(row))
+            problems += views.choices_left(row)
         return views.agent_view(row, versions.get(row.id), problems)
 
     async def list_agents(
@@ -217,12 +227,15 @@ class AgentService:
         status: str | None = None,
         trigger_type: str | None = None,
         search: str | None = None,
+        own_only: bool = False,
     ) -> tuple[list[Agent], int]:
+        """own_only: without what admins see only because they are admins."""
         actor.require("agent:view")
         async with self.db.read() as session:
             rows, total = await store.list_agents(
                 session,
                 actor.tenant_id,
+                visible=access.shared_to(actor) if own_only else access.visible_to(actor),
                 status=status,
                 trigger_type=trigger_type,
                 search=search,
@@ -236,7 +249,7 @@ class AgentService:
         """Agents these words can mean ("my weekly report agent"), the likeliest first."""
         actor.require("agent:view")
         async with self.db.read() as session:
-            rows = await store.agents_of(session, actor.tenant_id)
+            rows = await store.agents_of(session, actor.tenant_id, access.visible_to(actor))
             versions = await store.versions_of(session, actor.tenant_id, rows)
         return finding.matching([views.agent_view(row, versions.get(row.id)) for row in rows], words)
 
@@ -250,16 +263,6 @@ class AgentService:
         """The plan that the agent, as it is to become, would run as."""
         row = await self._row(actor, agent_id)
         return plan_for_agent(await self.launch.pin(actor, row.id, views.content_of(row)))
-
-    async def list_versions(
-        self, actor: Actor, agent_id: str, paging: Paging
-    ) -> tuple[list[VersionView], int]:
-        await self._row(actor, agent_id)
-        async with self.db.read() as session:
-            rows, total = await store.list_versions(
-                session, actor.tenant_id, agent_id, paging.limit, paging.offset
-            )
-        return [views.version_view(row) for row in rows], total
 
     async def schedule(self, actor: Actor, agent_id: str, count: int) -> ScheduleView:
         """When it would run next, whether or not it is switched on."""
@@ -282,13 +285,15 @@ class AgentService:
         suite: Suite = Suite.QUICK,
         resources: Sequence[Mapping[str, Any]] = (),
         confirm_effects: bool = False,
+        use_model: bool = False,
     ) -> str:
         """Start a test of what the agent is to become; returns the test's id.
 
         resources: known from a connection (`{id, name, fields}`); sample data take their shape.
         confirm_effects: a live test may have the effects that the last passed one showed.
+        use_model: a dry run asks a language model where a skill needs one; it is another one each time then.
         """
-        wish = Wish(mode, suite, input_data or {}, resources, confirm_effects)
+        wish = Wish(mode, suite, input_data or {}, resources, confirm_effects, use_model)
         with self.launch.starts.under_way():
             row = await self._editable(actor, agent_id)
             tester = replace(actor, permissions=actor.permissions | {"agent:edit"})  # the row was checked
@@ -296,7 +301,7 @@ class AgentService:
 
     async def await_test(self, actor: Actor, test_id: str, timeout: float | None = None) -> TestReport:
         """The report of a test; `TestUnderWay` when it takes longer than `timeout` seconds."""
-        actor.require("agent:view")
+        await self.known(actor, (await self.trials.get(actor, test_id)).agent_id)
         return await self.trials.wait(actor, test_id, timeout)
 
     async def activate(
@@ -323,8 +328,7 @@ class AgentService:
 
     async def pause(self, actor: Actor, agent_id: str, reason: str = "") -> Agent:
         """Stop its fires; what runs finishes. `activate` resumes it."""
-        row = await self._row(actor, agent_id)
-        require_for(actor, "agent:edit", own=row.created_by == actor.user_id)
+        await self.allowed(actor, agent_id, "agent:edit")
         await self.activation.pause(actor, agent_id, reason)
         return await self.get(actor, agent_id)
 
@@ -353,29 +357,40 @@ class AgentService:
         with self.launch.starts.under_way():
             async with self.db.read() as session:
                 row = await store.get_agent(session, actor.tenant_id, agent_id, held=True)
+                access.require_sight(actor, row)
                 if row.status != AgentStatus.ACTIVE.value:
                     message = f"This agent is {row.status}. Switch it on first."
                     raise NotActive(message, agent_id=agent_id, status=row.status)
                 version = await store.get_version(session, actor.tenant_id, agent_id, row.version)
-                recipe = Recipe.of(Snapshot.model_validate(version.snapshot), version.manifest)
+                recipe = Recipe.of(await current(session, version.snapshot), version.manifest)
                 connections = {str(title): str(chosen) for title, chosen in row.connections.items()}
                 request = recipe.request(actor, agent_id, occasion, version.version, connections, name)
-                return await self.runs.start_run(actor, request)
+                # It calls services through the connections of whoever switched it on, whoever asks.
+                acting = replace(actor, user_id=row.activated_by or actor.user_id)
+                return await self.runs.start_run(acting, request)
 
     # --- small parts ---------------------------------------------------------------------------------------
 
     async def known(self, actor: Actor, agent_id: str) -> None:
-        """NotFound unless the tenant has this agent."""
+        """NotFound unless the actor sees this agent."""
         await self._row(actor, agent_id)
+
+    async def allowed(self, actor: Actor, agent_id: str, permission: str) -> AgentRow:
+        """The agent; NotFound when the actor does not see it, Forbidden without the permission for it."""
+        row = await self._row(actor, agent_id)
+        if not access.may(actor, row, permission):
+            access.refuse(actor, row, permission, await self.tenants.names(actor.tenant_id))
+        return row
 
     async def _row(self, actor: Actor, agent_id: str) -> AgentRow:
         actor.require("agent:view")
         async with self.db.read() as session:
-            return await store.get_agent(session, actor.tenant_id, agent_id)
+            row = await store.get_agent(session, actor.tenant_id, agent_id)
+        access.require_sight(actor, row)
+        return row
 
     async def _editable(self, actor: Actor, agent_id: str) -> AgentRow:
-        row = await self._row(actor, agent_id)
-        require_for(actor, "agent:edit", own=row.created_by == actor.user_id)
+        row = await self.allowed(actor, agent_id, "agent:edit")
         if row.status == AgentStatus.ARCHIVED.value:
             raise Conflict("This agent was deleted.", code="archived", agent_id=agent_id)
         return row
@@ -391,7 +406,7 @@ class AgentService:
         if draft.id is None:
             return views.free_id(draft.name, taken)
         if draft.id in taken:
-            raise _taken(draft.id)
+            raise views.id_taken(draft.id)
         return draft.id
 
     async def _is_running_content(self, actor: Actor, row: AgentRow, draft: AgentDraft) -> bool:
@@ -403,7 +418,3 @@ class AgentService:
         except Invalid:
             return False  # a skill is missing
         return snapshot.hash == version.content_hash
-
-
-def _taken(agent_id: str) -> Conflict:
-    return Conflict(f"There is an agent {agent_id} already.", code="id_taken", agent_id=agent_id)

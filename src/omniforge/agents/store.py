@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, Integer, String, Text, UniqueConstraint, func, or_, select
+from sqlalchemy import ColumnElement, Index, Integer, String, Text, UniqueConstraint, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -43,6 +43,12 @@ class AgentRow(Base):
     summary: Mapped[str] = mapped_column(String(300), default="")
     connections: Mapped[dict[str, Any]]
     sharing_level: Mapped[str] = mapped_column(String(16))
+    shared_with: Mapped[list[str]] = mapped_column(default=list)
+    """Ids of people; `tenant` stands for all of them."""
+    origin: Mapped[dict[str, Any] | None]
+    """Of a copy: `{agent_id, version}` of what it is a copy of."""
+    to_choose: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    """Of a copy: where its owner has to choose own places, `{skill, path, what}`."""
     version: Mapped[int] = mapped_column(Integer)
     next_fire_at: Mapped[datetime | None] = mapped_column(index=True)
     total_runs: Mapped[int] = mapped_column(Integer, default=0)
@@ -107,7 +113,7 @@ class InboxRow(TenantRow, Base):
 
     __tablename__ = "inbox_items"
     __table_args__ = (
-        UniqueConstraint("tenant_id", "run_id", "kind"),
+        UniqueConstraint("tenant_id", "user_id", "run_id", "kind"),
         Index("ix_inbox_items_user", "tenant_id", "user_id", "created_at"),
     )
 
@@ -144,6 +150,7 @@ async def list_agents(
     session: AsyncSession,
     tenant_id: str,
     *,
+    visible: ColumnElement[bool],
     status: str | None = None,
     trigger_type: str | None = None,
     search: str | None = None,
@@ -151,7 +158,7 @@ async def list_agents(
     offset: int = 0,
 ) -> tuple[list[AgentRow], int]:
     """Agents, last changed first, without archived ones unless asked for; and how many there are."""
-    query = select(AgentRow).where(AgentRow.tenant_id == tenant_id)
+    query = select(AgentRow).where(AgentRow.tenant_id == tenant_id, visible)
     query = (
         query.where(AgentRow.status == status)
         if status
@@ -167,12 +174,26 @@ async def list_agents(
     return list(await session.scalars(page)), total
 
 
-async def agents_of(session: AsyncSession, tenant_id: str) -> list[AgentRow]:
-    """Every agent that is not archived."""
+async def agents_of(
+    session: AsyncSession, tenant_id: str, visible: ColumnElement[bool] | None = None
+) -> list[AgentRow]:
+    """Every agent that is not archived, of those a condition lets through."""
     query = select(AgentRow).where(
         AgentRow.tenant_id == tenant_id, AgentRow.status != AgentStatus.ARCHIVED.value
     )
+    if visible is not None:
+        query = query.where(visible)
     return list(await session.scalars(query.order_by(AgentRow.updated_at.desc(), AgentRow.id)))
+
+
+async def copies_of(session: AsyncSession, tenant_id: str, agent_id: str) -> list[AgentRow]:
+    """Copies people were given of an agent and have not deleted, oldest first."""
+    query = select(AgentRow).where(
+        AgentRow.tenant_id == tenant_id,
+        AgentRow.origin["agent_id"].as_string() == agent_id,
+        AgentRow.status != AgentStatus.ARCHIVED.value,
+    )
+    return list(await session.scalars(query.order_by(AgentRow.created_at, AgentRow.id)))
 
 
 # --- versions ----------------------------------------------------------------------------------------------
@@ -277,10 +298,11 @@ async def list_inbox(
 
 
 async def has_item(session: AsyncSession, tenant_id: str, run_id: str, kind: str) -> bool:
+    """Whether anybody was told of this run in this way."""
     query = select(InboxRow.id).where(
         InboxRow.tenant_id == tenant_id, InboxRow.run_id == run_id, InboxRow.kind == kind
     )
-    return await session.scalar(query) is not None
+    return await session.scalar(query.limit(1)) is not None
 
 
 async def get_inbox_item(session: AsyncSession, tenant_id: str, user_id: str, item_id: str) -> InboxRow:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from omniforge.agents import cases, store
+from omniforge.agents.audience import PROBES
 from omniforge.agents.content import AgentStatus, ExecutionStatus, Suite, TestMode
-from omniforge.agents.examples import Examples
+from omniforge.agents.examples import Examples, input_of_skills
 from omniforge.agents.executions import Executions
 from omniforge.agents.launch import Launch, Occasion
 from omniforge.agents.people import bookkeeper
-from omniforge.agents.probes import SUBJECT, UNFINISHED, Probes, Trial
+from omniforge.agents.probes import FEW_LEFT, UNFINISHED, Probes, Trial
 from omniforge.agents.reports import Tested, build_report
 from omniforge.agents.schemas import CaseView, TestReport
 from omniforge.agents.store import AgentRow, TestRow
@@ -48,6 +49,7 @@ class Wish:
     input_data: Mapping[str, Any] = field(default_factory=dict[str, Any])
     resources: Sequence[Mapping[str, Any]] = ()
     confirm_effects: bool = False
+    use_model: bool = False
 
 
 class Trials:
@@ -63,8 +65,9 @@ class Trials:
 
         A preview needs the connections. A dry run uses none, and takes place at the moment the agent was
         made: the same content always meets the same sample data. A live test has the effects of the last
-        passed test of the same content, and no others. An agent that events start is given the latest one
-        where the wish has no input.
+        passed test of the same content, and no others. Where the wish has no input, an agent that events
+        start is given the latest one, and skills that come with an example of their input are given that,
+        unless the test is live.
         """
         if row.status == AgentStatus.ARCHIVED.value:
             raise Conflict("This agent was deleted.", code="archived", agent_id=row.id)
@@ -81,12 +84,15 @@ class Trials:
             given = await self.examples.sample(content, moment, wish.resources)
         elif not given:
             given = await self.examples.latest(actor, content, connections, moment)
+        if not wish.input_data and wish.mode is not TestMode.LIVE:
+            given = {**await self._own_input(actor.tenant_id, snapshot.skill_hashes), **given}
         occasion = Occasion(
             mode=Mode(wish.mode.value),
             input_data=given,
             trigger_type=TRIGGER,
             logical_time=moment,
             resources=wish.resources,
+            use_model=wish.use_model and wish.mode is TestMode.DRY,
         )
         run_id = await self.launch.start(
             actor,
@@ -114,6 +120,17 @@ class Trials:
             session.add(test)
         await self._advance(test)
         return test
+
+    async def _own_input(self, tenant_id: str, hashes: Mapping[str, str]) -> Json:
+        return await input_of_skills(self.launch.skills, tenant_id, dict.fromkeys(hashes.values()))
+
+    async def _is_made_up(self, tenant_id: str, trial: Trial) -> bool:
+        """Whether the run was started with the examples that its skills come with."""
+        own = await self._own_input(
+            tenant_id, {step.key: str(step.args["hash"]) for step in trial.plan.steps}
+        )
+        given = trial.main.run["input"]
+        return bool(own) and all(name in given and given[name] == value for name, value in own.items())
 
     async def _connections(self, actor: Actor, row: AgentRow, mode: TestMode) -> dict[str, str]:
         if mode is TestMode.DRY:
@@ -161,7 +178,7 @@ class Trials:
         try:
             async with asyncio.timeout(timeout):
                 while (under_way := await self._advance(await self.get(actor, test_id))) is not None:
-                    for run_id in under_way:
+                    for run_id in under_way[: max(1, len(under_way) - FEW_LEFT)]:
                         await self.executions.runs.wait_for(bookkeeper(actor.tenant_id), run_id)
         except TimeoutError:
             pass  # the report says below that the test is still under way
@@ -211,7 +228,7 @@ class Trials:
         main = await self.executions.runs.get_run(bookkeeper(row.tenant_id), str(row.run_id))
         trial = await self.probes.look(row, main, agent.created_at)
         started = await self.probes.start_missing(trial, stored)
-        under_way = [view.run.id for view in trial.runs.values() if view.run.status in UNFINISHED]
+        under_way = trial.under_way
         if main.run.status in UNFINISHED:
             under_way.insert(0, main.run.id)
         if started or under_way:
@@ -223,6 +240,8 @@ class Trials:
         tested = Tested(row.id, row.content_hash, TestMode(row.mode), row.created_at, Suite(row.suite))
         seen = await self.probes.seen(row.tenant_id, trial.main)
         report = build_report(tested, seen, await self.probes.beside(trial, stored))
+        if tested.mode is TestMode.PREVIEW and await self._is_made_up(row.tenant_id, trial):
+            report = report.model_copy(update={"sample_data": True})
         async with self.db.transaction() as session:
             kept = await store.get_test(session, row.tenant_id, row.id)
             if kept.report is None:
@@ -241,14 +260,14 @@ class Trials:
             await self.settle(row)
 
     async def settle_probe(self, tenant_id: str, run_id: str) -> None:
-        """Go on with the test that this run beside it belongs to, once it is the last one under way."""
+        """Go on with the test that this run beside it belongs to, once few are left under way."""
         keeper = bookkeeper(tenant_id)
         view = await self.executions.runs.get_run(keeper, run_id)
         subject = view.run.subject
-        if not subject.startswith(SUBJECT):
+        if not subject.startswith(PROBES):
             return
         _, left = await self.executions.runs.list_runs(keeper, subject=subject, status=UNFINISHED, limit=1)
-        if not left:
+        if left <= FEW_LEFT:
             async with self.db.read() as session:
-                row = await store.get_test(session, tenant_id, subject.removeprefix(SUBJECT))
+                row = await store.get_test(session, tenant_id, subject.removeprefix(PROBES))
             await self.settle(row)

@@ -6,9 +6,11 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from omniforge.agents.content import AgentContent, AgentDraft, AgentStatus
-from omniforge.agents.schemas import Agent, UsageStats, VersionView
+from omniforge.agents.content import AgentContent, AgentDraft, AgentStatus, SharingLevel
+from omniforge.agents.places import still_to_choose
+from omniforge.agents.schemas import Agent, UsageStats
 from omniforge.agents.store import AgentRow, VersionRow
+from omniforge.core.errors import Conflict
 
 Json = dict[str, Any]
 
@@ -60,7 +62,9 @@ def agent_view(row: AgentRow, version: VersionRow | None, problems: list[Json] |
         integrations=content.integrations,
         settings=content.settings,
         connections=dict(row.connections),
-        sharing_level=row.sharing_level,
+        sharing_level=SharingLevel(row.sharing_level),
+        shared_with=list(row.shared_with),
+        origin=row.origin,
         usage_stats=UsageStats(
             total_runs=row.total_runs, successful_runs=row.successful_runs, last_run=row.last_run
         ),
@@ -77,16 +81,12 @@ def agent_view(row: AgentRow, version: VersionRow | None, problems: list[Json] |
     )
 
 
-def version_view(row: VersionRow) -> VersionView:
-    return VersionView(
-        version=row.version,
-        summary=row.summary,
-        author=row.author,
-        created_at=row.created_at,
-        hash=row.content_hash,
-        skill_hashes=row.snapshot["skill_hashes"],
-        manifest=row.manifest,
-    )
+def choices_left(row: AgentRow) -> list[Json]:
+    """What the owner of a copy has to choose anew before it is of use, as problems of it."""
+    return [
+        {"code": "choose_again", "message": f"Choose your own {entry['what']}.", **entry}
+        for entry in still_to_choose(content_of(row), row.to_choose)
+    ]
 
 
 def change_summary(row: AgentRow, content: AgentContent) -> str:
@@ -109,3 +109,7 @@ def free_id(name: str, taken: Collection[str]) -> str:
 
 def id_stem(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:56].strip("-") or "agent"
+
+
+def id_taken(agent_id: str) -> Conflict:
+    return Conflict(f"There is an agent {agent_id} already.", code="id_taken", agent_id=agent_id)

@@ -16,7 +16,11 @@ from starlette.types import Message, Receive, Scope, Send
 from omniforge.agents import endpoints as agents
 from omniforge.agents import hook_endpoints as hooks
 from omniforge.agents import ledger_endpoints as ledger
+from omniforge.agents import version_endpoints as versions
 from omniforge.api import metrics, operation, start_page
+from omniforge.api.answers import answer
+from omniforge.api.once import OnceOnly
+from omniforge.board import endpoints as board
 from omniforge.bootstrap import Installation
 from omniforge.builder import endpoints as builder
 from omniforge.core import plainjson
@@ -25,7 +29,10 @@ from omniforge.core.shapes import dotted, mistakes
 from omniforge.integrations import endpoints as integrations
 from omniforge.runs import endpoints as runs
 from omniforge.skills import endpoints as skills
+from omniforge.skills.intake import endpoints as intake
+from omniforge.skills.library import endpoints as library
 from omniforge.tenants import endpoints as tenants
+from omniforge.tenants import member_endpoints as members
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +41,21 @@ ROUTERS = (
     metrics.router,
     operation.router,
     tenants.router,
+    members.router,
     tenants.pages,
     skills.router,
+    intake.router,
+    library.router,
     integrations.router,
     integrations.pages,
     runs.router,
     agents.router,
     ledger.router,
+    versions.router,
     hooks.router,
     hooks.deliveries,
     builder.router,
+    *board.ROUTERS,
 )
 HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin")]
 
@@ -59,6 +71,7 @@ def create_app(house: Installation) -> FastAPI:
     app.add_exception_handler(RequestValidationError, validation_error)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(Exception, unexpected_error)
+    app.add_middleware(OnceOnly, tenants=house.tenants)
     app.add_middleware(Intake, limit=house.settings.max_body_bytes)
     return app
 
@@ -66,13 +79,6 @@ def create_app(house: Installation) -> FastAPI:
 async def health() -> dict[str, str]:
     """Answers as soon as the installation is open: database migrated, unfinished runs taken up."""
     return {"status": "ok"}
-
-
-def answer(
-    status: int, code: str, message: str, details: dict[str, Any], headers: dict[str, str] | None = None
-):
-    body = {"error": code, "message": message, "details": details}
-    return JSONResponse(body, status, headers=headers)
 
 
 async def omniforge_error(_request: Request, error: Exception) -> JSONResponse:

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from omniforge.builder import telling
 from omniforge.builder import wording as say
 from omniforge.builder.answers import ANSWERS
 from omniforge.builder.answers.intake import read_update
+from omniforge.builder.answers.parking import may_park, restored
+from omniforge.builder.answers.testing import start_test
+from omniforge.builder.assistant.proposal import agreed_stance
 from omniforge.builder.draft import summary_rows, title_of
 from omniforge.builder.exchange import (
     Facts,
     RunAgent,
     Turn,
 )
+from omniforge.builder.inputs import read_example
 from omniforge.builder.outcomes import resume
 from omniforge.builder.phases import Phase, SessionStatus, Signal
-from omniforge.builder.progress import ask_for
+from omniforge.builder.progress import advance, ask_for
 from omniforge.builder.questions import pose
-from omniforge.builder.replies import make_reply
+from omniforge.builder.replies import make_reply, texts_of
 from omniforge.builder.rows import bullets, zone_of
-from omniforge.builder.state import ConversationState, ListItem, Pending
+from omniforge.builder.state import ConversationState, Pending
 from omniforge.builder.understanding import intent
-from omniforge.builder.understanding.cron_words import moment_words
 from omniforge.builder.understanding.fields import find_fields
 from omniforge.builder.understanding.intent import Command
-from omniforge.builder.understanding.references import resolve
 from omniforge.builder.understanding.stance import Act, Reading, Stance, read_stance
-from omniforge.builder.understanding.text import LONGEST_MESSAGE, listed, normalise
+from omniforge.builder.understanding.text import LONGEST_MESSAGE, normalise
+from omniforge.builder.upkeep import respond as upkeep
 
 
 def begin(facts: Facts) -> Turn:
@@ -35,7 +41,8 @@ def begin(facts: Facts) -> Turn:
 
 def respond(state: ConversationState, message: str, facts: Facts) -> Turn:
     """Answer one message. Total: any text gives a turn, and nothing that was known is lost."""
-    text = normalise(message)
+    said = normalise(message)
+    text = normalise(facts.proposal.heard(said)) if facts.proposal else said
     if state.phase is Phase.IDLE:
         state = state.on(Signal.START, pending=Pending.WISH, intent="create")
     if facts.away:
@@ -44,10 +51,30 @@ def respond(state: ConversationState, message: str, facts: Facts) -> Turn:
         return pose(state.noted(say.TOO_LONG), facts)
     if not text:
         return pose(state, facts)
-    state = state.but(quoted=(text,), status=SessionStatus.OPEN)
-    reading = read_stance(text)
-    turn = _anywhere(state, text, reading, facts)
+    state = state.but(quoted=(said, text), status=SessionStatus.OPEN)
+    if (given := read_example(message, state.outline)) and state.draft_agent_id:
+        return _on_example(state, given, facts)
+    reading = agreed_stance(read_stance(said), facts.proposal)
+    if state.pending is Pending.UPKEEP and (turn := upkeep.answer(state, text, reading, facts)):
+        return turn
+    turn = _anywhere(state, text, reading, facts) or may_park(state, text, facts)
     return turn or ANSWERS[state.pending](state, text, reading, facts)
+
+
+def _on_example(state: ConversationState, given: tuple[str, dict[str, Any]], facts: Facts) -> Turn:
+    """Work on what the person gave: a run of what is switched on, else a test."""
+    verb, example = given
+    state = state.but(example=example, quoted=(*state.quoted, *texts_of(example)))
+    changed = state.built != state.running
+    if state.active and verb == "run" and not changed:
+        return ask_for(state, RunAgent(state.draft_agent_id or "", example), "Running it …")
+    if state.phase is Phase.COMPLETE:
+        state = state.on(Signal.RETEST)
+    elif state.phase is Phase.ACTIVATION:
+        state = state.on(Signal.BACK)
+    if state.phase is not Phase.TESTING:
+        return pose(state.noted("I keep it for the test."), facts)
+    return start_test(state)
 
 
 def recap(state: ConversationState, facts: Facts) -> str:
@@ -59,13 +86,19 @@ def recap(state: ConversationState, facts: Facts) -> str:
         if state.draft_name
         else ""
     )
-    return f"Welcome back. {made}This is where we were:\n\n{known_words}"
+    aside = telling.put_aside(state)
+    return f"Welcome back. {made}This is where we were:\n\n{known_words}" + (f"\n\n{aside}" if aside else "")
 
 
 # --- what can be said at any time -----------------------------------------------------------------
 
 
 def _anywhere(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn | None:
+    command = intent.read_command(text)
+    if not (command and _answers(state, command, text, reading)) and (
+        turn := upkeep.take(state, text, reading, facts)
+    ):
+        return turn
     match reading.stance:
         case Stance.CANCEL:
             kept = f"**{state.draft_name}** is kept. " if state.draft_name else ""
@@ -82,7 +115,7 @@ def _anywhere(state: ConversationState, text: str, reading: Reading, facts: Fact
             paused = state.but(status=SessionStatus.WAITING, notes=(), quoted=(), cards=())
             return Turn(paused, reply=make_reply(paused, [say.PAUSED]))
         case Stance.RESUME:
-            return pose(state.noted(recap(state, facts)), facts)
+            return restored(state, text, facts) or pose(state.noted(recap(state, facts)), facts)
         case Stance.QUESTION:
             return _asked(state, text, reading, facts)
         case _:
@@ -97,9 +130,8 @@ def _anywhere(state: ConversationState, text: str, reading: Reading, facts: Fact
         and not read_update(state, text, reading, facts).touched
     ):
         return _side(state, side, facts)
-    command = intent.read_command(text)
-    if command and not _answers(state, command, text, reading):
-        return _command(state, *command, facts)
+    if command and command[0] is Command.PUBLISH:
+        return pose(state.noted(say.NO_PUBLISH), facts)
     return None
 
 
@@ -113,12 +145,12 @@ def _answers(state: ConversationState, command: tuple[Command, str], text: str, 
         case Pending.DETAILS:
             return command[0] is Command.STATUS and bool(find_fields(text, state.fields))
         case _:
-            return False
+            return reading.act is Act.ACTIVATE
 
 
 def _restart(state: ConversationState, facts: Facts) -> Turn:
     kept = f"**{state.draft_name}** is kept as it is." if state.draft_name else ""
-    fresh = ConversationState(phase=state.phase).on(
+    fresh = ConversationState(phase=state.phase, parked=state.parked).on(
         Signal.RESTART, pending=Pending.WISH, intent="create", quoted=state.quoted
     )
     return pose(
@@ -141,25 +173,23 @@ def _back(state: ConversationState, facts: Facts) -> Turn:
     state = state.on(Signal.BACK)
     while state.phase_stack and (
         state.phase is Phase.GENERATION
-        or (state.phase is Phase.OAUTH_FLOW and (state.connection_id or state.sample))
+        or (state.phase is Phase.OAUTH_FLOW and (state.service in state.links or state.pending_oauth is None))
     ):
         state = state.on(Signal.BACK)
     if state.phase is before:
         return pose(state.noted("This is the beginning, there is nothing before it."), facts)
     pending = _BACK_TO.get(state.phase, Pending.NONE)
-    if pending is Pending.SUMMARY and not state.slots.sources:
-        pending = Pending.RESOURCES
-    return pose(state.noted("One step back; everything you said is kept.").but(pending=pending), facts)
+    state = state.noted("One step back; everything you said is kept.")
+    if pending is Pending.SUMMARY and state.draft_agent_id is None:
+        return advance(state.but(pending=pending), facts)
+    return pose(state.but(pending=pending), facts)
 
 
 def _asked(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn | None:
     # "what changed last week, by client" is no question when it answers which information
-    told = state.pending is Pending.DETAILS and not text.endswith("?")
+    told = state.pending in (Pending.DETAILS, Pending.VALUES) and not text.endswith("?")
     if told and read_update(state, text, reading, facts).touched:
         return None
-    command = intent.read_command(text)
-    if command and command[0] is not Command.RUN:
-        return _command(state, *command, facts)
     if side := intent.read_side(text):
         return _side(state, side, facts)
     if state.phase is Phase.DISCOVERY and state.pending in (Pending.WISH, Pending.SERVICE):
@@ -172,67 +202,6 @@ def _side(state: ConversationState, side: intent.Side, facts: Facts) -> Turn:
         side, title_of(state, facts), summary_rows(state, facts), facts, zone_of(state, facts)
     )
     return pose(state.noted(answer), facts)
-
-
-def _command(state: ConversationState, command: Command, target: str, facts: Facts) -> Turn:
-    match command:
-        case Command.RUN:
-            return _run(state, target, facts)
-        case Command.STATUS:
-            return _status(state, facts)
-        case _:
-            what = {"share": "share", "publish": "publish", "undo": "roll back"}[command.value]
-            return pose(state.noted(say.NO_SHARE.format(what=what)), facts)
-
-
-def _run(state: ConversationState, target: str, facts: Facts) -> Turn:
-    agents = list(facts.agents)
-    if not agents:
-        return pose(state.noted("You have no agent yet that I could run."), facts)
-    own = next((a for a in agents if a.id == state.draft_agent_id), None)
-    if own and intent.says_it(target):
-        found = [own]
-    elif (
-        state.last_list
-        and not state.pending
-        and (picked := resolve(target, [i.name for i in state.last_list]).positions)
-    ):
-        found = [a for a in agents if a.id in {state.last_list[i].id for i in picked}]
-    else:
-        found = [agents[i] for i in intent.match_agents(target, [a.name for a in agents])]
-    if not found:
-        return pose(
-            state.noted(f"I know no agent of that name. There is: {listed(a.name for a in agents[:5])}.").but(
-                quoted=(target, *(a.name for a in agents))
-            ),
-            facts,
-        )
-    live = [a for a in found if a.status == "active"]
-    if len(live or found) > 1:
-        items = tuple(ListItem(id=a.id, name=a.name) for a in (live or found)[:6])
-        return pose(state.but(pending=Pending.AGENT, last_list=items), facts)
-    agent = (live or found)[0]
-    if agent.status != "active":
-        note = (
-            f"**{agent.name}** is not switched on, so it can't run yet. I can test it, or we finish it first."
-        )
-        return pose(state.noted(note).but(quoted=(agent.name,)), facts)
-    return ask_for(state, RunAgent(agent.id), f"Running {agent.name} …")
-
-
-def _status(state: ConversationState, facts: Facts) -> Turn:
-    lines = [
-        f"- **{a.name}**: {'switched on' if a.status == 'active' else a.status}"
-        + (f"; next run {moment_words(a.next_run, a.timezone)}" if a.next_run else "")
-        + (f"; last run {a.last_run}" if a.last_run else "")
-        for a in facts.agents[:10]
-    ]
-    note = "Your agents:\n\n" + "\n".join(lines) if lines else "You have no agents yet."
-    items = tuple(ListItem(id=a.id, name=a.name) for a in facts.agents[:10])
-    quoted = (*state.quoted, *(a.name for a in facts.agents))
-    if state.pending is Pending.NONE:
-        state = state.but(last_list=items)
-    return pose(state.noted(note).but(quoted=quoted), facts)
 
 
 __all__ = ["begin", "recap", "respond", "resume"]

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from omniforge.builder.generator import AgentDraft
+from omniforge.builder.assistant.proposal import Proposal
+from omniforge.builder.design import Design
+from omniforge.builder.generation import AgentDraft
 from omniforge.builder.state import ConversationState, Resource
 
 Json = dict[str, Any]
@@ -18,13 +20,19 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """A service of this installation. `asks` are the lines on what its sign-in screen asks and why."""
+    """A service of this installation. `asks` are the lines on what its sign-in screen asks and why; `sign_in`
+    is `oauth`, `key` (typed in elsewhere) or `none` (always there); `kinds` of places can be picked there,
+    `events` can start an agent."""
 
     name: str
     title: str
     configured: bool = True
     asks: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    sign_in: str = "oauth"
+    kinds: tuple[str, ...] = ("database",)
+    events: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +41,13 @@ class Connection:
     integration: str
     workspace_name: str
     healthy: bool = True
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AgentSeen:
-    """An agent of this person. `next_run` is aware; `last_run` a few plain words such as `completed on
-    Monday`."""
+    """An agent of this person, newest change first in lists. `next_run` is aware; `last_run` a few plain
+    words such as `completed on Monday`."""
 
     id: str
     name: str
@@ -47,12 +56,16 @@ class AgentSeen:
     next_run: datetime | None = None
     timezone: str = "UTC"
     last_run: str | None = None
+    integrations: tuple[str, ...] = ()
+    skills: tuple[str, ...] = ()
+    changed: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is true now. `timezone` is the best known zone; `zone_known` is False when it is a last resort.
-    `away` is True when the person comes back after a pause: the reply then opens with a recap."""
+    `away` is True when the person comes back after a pause: the reply then opens with a recap. `proposal` is
+    what a language model makes of this message; None without one."""
 
     now: datetime
     timezone: str = "UTC"
@@ -61,6 +74,7 @@ class Facts:
     connections: tuple[Connection, ...] = ()
     agents: tuple[AgentSeen, ...] = ()
     away: bool = False
+    proposal: Proposal | None = None
 
 
 # --- requests: what the caller shall do -----------------------------------------------------------
@@ -83,12 +97,13 @@ class CheckConnection:
 
 @dataclass(frozen=True, slots=True)
 class ListResources:
-    """List what the connection sees; the integration's sample data when `sample`. → ResourcesListed or
-    Failed."""
+    """List what the connection sees, of every kind there is; the integration's sample data when `sample`.
+    → ResourcesListed or Failed."""
 
     integration: str
     connection_id: str | None
     sample: bool = False
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +114,34 @@ class DescribeResources:
     connection_id: str | None
     ids: tuple[str, ...]
     sample: bool = False
+    kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchLibrary:
+    """Public skills for a step, the best first. → LibraryFound or Failed."""
+
+    words: str
+    integrations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadAgent:
+    """Read an agent of this person, with the design it was made of. → AgentLoaded or Failed."""
+
+    agent_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class CreateAgent:
-    """Write the skills and a draft agent. → AgentSaved or Failed."""
+    """Write the skills and a draft agent, and keep its design. `connections`: service → connection id;
+    `places` known from connections, for the first try on sample data. → AgentSaved or Failed."""
 
     draft: AgentDraft
-    connection_id: str | None
+    design: Design
+    connections: dict[str, str]
+    places: tuple[Resource, ...] = ()
+    example: Json | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +150,26 @@ class RewriteAgent:
 
     agent_id: str
     draft: AgentDraft
+    design: Design
+    connections: dict[str, str]
     changes: tuple[str, ...]
+    places: tuple[Resource, ...] = ()
+    example: Json | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunTest:
-    """`preview` reads for real and holds writes back, `dry` works on sample data. → TestFinished or
-    Failed."""
+    """`preview` reads for real and holds writes back, `dry` works on sample data of the shape of `places`,
+    `live` does what the last passed test showed. `full`: also with services that fail. `example` is the
+    input to work on. → TestFinished or Failed."""
 
     agent_id: str
     mode: str = "preview"
+    full: bool = False
+    example: Json | None = None
+    places: tuple[Resource, ...] = ()
+    under_way: str | None = None
+    """A test of this kind that was started before: its report is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +182,21 @@ class Activate:
 
 @dataclass(frozen=True, slots=True)
 class RunAgent:
-    """Start an active agent for this person. → RunFinished, RunStarted or Failed."""
+    """Start an active agent for this person, on this input if any. → RunFinished, RunStarted or Failed."""
 
     agent_id: str
+    example: Json | None = None
+
+
+class UpkeepRequest:
+    """Something to do with an agent that exists; `builder.upkeep` says what. → UpkeepOutcome."""
+
+    __slots__ = ()
 
 
 Request = (
-    StartSignIn | CheckConnection | ListResources | DescribeResources | CreateAgent | RewriteAgent | RunTest
-    | Activate | RunAgent
+    StartSignIn | CheckConnection | ListResources | DescribeResources | SearchLibrary | LoadAgent
+    | CreateAgent | RewriteAgent | RunTest | Activate | RunAgent | UpkeepRequest
 )  # fmt: skip
 
 
@@ -167,6 +219,7 @@ class ConnectionChecked:
 
 @dataclass(frozen=True, slots=True)
 class ResourcesListed:
+    integration: str
     resources: tuple[Resource, ...]
     truncated: bool = False
 
@@ -175,7 +228,39 @@ class ResourcesListed:
 class ResourcesDescribed:
     """The same resources with `fields` filled."""
 
+    integration: str
     resources: tuple[Resource, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SkillSeen:
+    """A public skill: who made it, and how many agents use it."""
+
+    name: str
+    title: str
+    author: str
+    used: int = 0
+    version: str = "latest"
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryFound:
+    skills: tuple[SkillSeen, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLoaded:
+    """`design` is what it was made of, its skills as they are when it was not made in a conversation.
+    `others`: how many other people use it."""
+
+    agent_id: str
+    name: str
+    status: str
+    version: int
+    design: Design
+    connections: dict[str, str] = field(default_factory=dict[str, str])
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +282,8 @@ class Effect:
 @dataclass(frozen=True, slots=True)
 class TestFinished:
     """`verdict`: passed, failed, no_effect, not_simulated. `read` names the resources really read, `problem`
-    in plain words what went wrong, `code` its error code."""
+    in plain words what went wrong, `code` its error code. `faults` tell what happens when a service is down,
+    `steps` are (name, status) of each skill."""
 
     __test__ = False
     test_id: str
@@ -210,17 +296,22 @@ class TestFinished:
     sample_data: bool = False
     problem: str | None = None
     code: str | None = None
+    faults: tuple[str, ...] = ()
+    full: bool = False
+    steps: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Activated:
-    """`next_run` is the stored time of the next fire; None for an agent that runs when asked."""
+    """`next_run` is the stored time of the next fire; None for an agent that runs when asked. `minutes`: how
+    often an event-driven one looks; None when it is told at once."""
 
     agent_id: str
     name: str
     version: int
     next_run: datetime | None
     timezone: str
+    minutes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,9 +341,15 @@ class Failed:
     details: Json = field(default_factory=dict[str, Any])
 
 
+class UpkeepOutcome:
+    """What became of an UpkeepRequest."""
+
+    __slots__ = ()
+
+
 Outcome = (
-    SignInStarted | ConnectionChecked | ResourcesListed | ResourcesDescribed | AgentSaved | TestFinished
-    | Activated | RunStarted | RunFinished | Failed
+    SignInStarted | ConnectionChecked | ResourcesListed | ResourcesDescribed | LibraryFound | AgentLoaded
+    | AgentSaved | TestFinished | Activated | RunStarted | RunFinished | UpkeepOutcome | Failed
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from omniforge.builder.understanding.mentions import Format
+from omniforge.builder.understanding.place import Place
 from omniforge.builder.understanding.shaping import Only, OrderRule
 
 
@@ -42,15 +43,6 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Place(Frozen):
-    """Something at a service: a database, a channel, a repository, an address. `id` is empty until it was
-    found there."""
-
-    id: str = ""
-    name: str
-    kind: str = ""
-
-
 class Report(Frozen):
     """Reads entries, keeps what is wanted, orders, groups and lays them out."""
 
@@ -62,6 +54,8 @@ class Report(Frozen):
     order: tuple[OrderRule, ...] = ()
     only: tuple[Only, ...] = ()
     format: Format | None = None
+    things: tuple[str, ...] = ()
+    """Kinds of entries where a place has several: `issues`, `pull_requests`, `commits`, `releases`."""
 
 
 class Brief(Frozen):
@@ -94,6 +88,8 @@ class Post(Frozen):
     content: Content = Content.FULL
     text: str = ""
     urgent: bool = False
+    always: bool = False
+    """Also when nothing was found."""
 
 
 class Create(Frozen):
@@ -106,7 +102,7 @@ class Create(Frozen):
 
 
 class Update(Frozen):
-    """Changes the entry that started the agent, or the one an earlier part found."""
+    """Changes the entry that started the agent, or each one that an earlier part found there."""
 
     operation: Literal[Operation.UPDATE] = Operation.UPDATE
     place: Place | None = None
@@ -241,10 +237,10 @@ class Part(Frozen):
 
 
 class Happening(Frozen):
-    """What starts an event-driven agent."""
+    """What starts an event-driven agent. `service` and `event` are empty while they are not known."""
 
-    service: str
-    event: str
+    service: str = ""
+    event: str = ""
     place: Place | None = None
     interval_minutes: int = 15
 
@@ -258,8 +254,41 @@ class Outline(Frozen):
     def part(self, key: str) -> Part | None:
         return next((part for part in self.parts if part.key == key), None)
 
+    def having(self, part: Part) -> Outline:
+        """With this part instead of the one of its key, or at the end."""
+        if self.part(part.key) is None:
+            return self.model_copy(update={"parts": (*self.parts, part)})
+        parts = tuple(part if one.key == part.key else one for one in self.parts)
+        return self.model_copy(update={"parts": parts})
+
+    def without(self, key: str) -> Outline:
+        """What needed the part that goes needs what that one needed."""
+        gone = self.part(key)
+        if gone is None:
+            return self
+
+        def rewired(needs: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(dict.fromkeys(n for need in needs for n in (gone.needs if need == key else (need,))))
+
+        left = tuple(
+            one.model_copy(update={"needs": rewired(one.needs)}) for one in self.parts if one.key != key
+        )
+        return self.model_copy(update={"parts": left})
+
+    def renamed(self, key: str, other: str) -> Outline:
+        """The same with one key exchanged, also where it is needed."""
+
+        def told(name: str) -> str:
+            return other if name == key else name
+
+        parts = tuple(
+            one.model_copy(update={"key": told(one.key), "needs": tuple(map(told, one.needs))})
+            for one in self.parts
+        )
+        return self.model_copy(update={"parts": parts})
+
     @property
     def services(self) -> tuple[str, ...]:
         """Services that have to be connected, each once, in order of use."""
-        named = [self.starts.service] if self.starts else []
+        named = [self.starts.service] if self.starts and self.starts.service else []
         return tuple(dict.fromkeys([*named, *(part.service for part in self.parts if part.service)]))

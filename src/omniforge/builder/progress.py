@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
-from omniforge.builder.defaults import open_details, with_defaults
-from omniforge.builder.draft import connections_of, differences, draft_of, known
+from omniforge.builder.defaults import has_places, open_details, with_defaults
+from omniforge.builder.design import place_of
+from omniforge.builder.draft import connections_of, differences, draft_of, finished, integration_of, known
 from omniforge.builder.exchange import (
     CheckConnection,
     CreateAgent,
@@ -14,15 +17,25 @@ from omniforge.builder.exchange import (
     ListResources,
     Request,
     RewriteAgent,
+    SearchLibrary,
     Turn,
 )
-from omniforge.builder.generator import derived_skill_name
+from omniforge.builder.generation.records import sample_input
+from omniforge.builder.inputs import sample_values
+from omniforge.builder.outline import Brief, Create, Extract, Match, Part, Place, Post, Report, Update
+from omniforge.builder.parts import free_key
 from omniforge.builder.phases import Phase, Signal
+from omniforge.builder.problems import unfit_words
 from omniforge.builder.questions import pose
-from omniforge.builder.state import ConversationState, ListItem, Pending
+from omniforge.builder.state import ConversationState, Link, ListItem, Pending, Resource
+from omniforge.builder.understanding.references import resolve
 from omniforge.builder.understanding.slots import read_slots
+from omniforge.builder.understanding.text import listed
+from omniforge.core.errors import OmniForgeError
 
 MOST_ASKED = 2
+BY_ADDRESS = frozenset({"rss", "http", "email"})
+"""Services whose places are addresses that people type: there is nothing to list."""
 
 _SHAPE_CUE = re.compile(
     r"\b(?:with|including|includes?|show(?:ing|s)?|cover(?:ing|s)?|contain(?:ing|s)?|list(?:ing|s)?|"
@@ -33,78 +46,320 @@ _SHAPE_CUE = re.compile(
 
 def advance(state: ConversationState, facts: Facts) -> Turn:
     """Go on with the build: the next request, else the next open question."""
-    slots = state.slots
-    if slots.goal is None:
-        return pose(state.but(pending=Pending.WISH), facts)
-    if slots.service is None:
-        return pose(state.but(pending=Pending.SERVICE), facts)
-    if not state.sample and state.connection_id is None:
-        return _connected(state, facts)
-    if not state.resources:
-        return ask_for(
-            state,
-            ListResources(slots.service, state.connection_id, state.sample),
-            "Looking at what is there …",
-        )
-    if not slots.sources:
-        return pose(state.but(pending=Pending.RESOURCES), facts)
-    chosen = {source.id for source in slots.sources}
-    undescribed = tuple(r.id for r in state.resources if r.id in chosen and r.fields is None)
-    if undescribed:
-        request = DescribeResources(slots.service, state.connection_id, undescribed, state.sample)
-        return ask_for(state, request, "Reading which information there is …")
-    state = _use_heard(state, facts)
+    for step in _STEPS:
+        found = step(state, facts)
+        if isinstance(found, Turn):
+            return found
+        state = found
     if state.draft_agent_id and state.built is not None:
         return _rewritten(state, facts)
-    return _details(state, facts)
+    return to_summary(state, facts)
 
 
 def ask_for(state: ConversationState, request: Request, progress: str) -> Turn:
     return Turn(state, request=request, progress=progress)
 
 
+# --- what is wanted -------------------------------------------------------------------------------
+
+
+def _wished(state: ConversationState, facts: Facts) -> ConversationState | Turn:
+    if not state.design.parts:
+        return pose(state.but(pending=Pending.WISH), facts)
+    if state.unsure:
+        return pose(state.but(pending=Pending.UNSURE), facts)
+    return state
+
+
+def _served(state: ConversationState, facts: Facts) -> ConversationState | Turn:
+    """Every part that needs a service has one, and so has what starts the agent."""
+    starts = state.outline.starts
+    if starts is not None and not starts.service:
+        return pose(state.but(pending=Pending.SERVICE, focus=None), facts)
+    state = _briefed(state)
+    for part in state.design.parts:
+        if part.service is None and isinstance(part.does, (Report, Post, Create, Update)):
+            return pose(state.but(pending=Pending.SERVICE, focus=part.key), facts)
+    return state
+
+
+def _briefed(state: ConversationState) -> ConversationState:
+    """A briefing is about what starts the agent, so it reads at the same service."""
+    starts = state.outline.starts
+    design = state.design
+    for part in design.parts:
+        if (
+            starts is not None
+            and starts.service
+            and isinstance(part.does, Brief)
+            and part.service != starts.service
+        ):
+            key = free_key(f"{starts.service}-{part.key}", [p.key for p in design.parts])
+            design = design.with_part(part.model_copy(update={"service": starts.service})).renamed(
+                part.key, key
+            )
+    return state.but(design=design)
+
+
+# --- connections ----------------------------------------------------------------------------------
+
+
+def _linked(state: ConversationState, facts: Facts) -> ConversationState | Turn:
+    """Every service is connected, and what it has is listed: one service after the other."""
+    for service in state.outline.services:
+        link = state.links.get(service)
+        integration = integration_of(facts, service)
+        if link is None and integration is not None and integration.sign_in == "none":
+            state = state.linked(service, Link(connection_id=service, workspace=integration.title))
+            link = state.links[service]
+        if link is None:
+            return _connected(state.but(service=service), facts)
+        listable = integration is not None and bool(integration.kinds) and service not in BY_ADDRESS
+        if listable and service not in state.resources and _needs_places(state, service):
+            request = ListResources(service, link.connection_id, link.sample)
+            return ask_for(state.but(service=service), request, "Looking at what is there …")
+    return state.on(Signal.READY_TO_ASK) if state.phase is Phase.DISCOVERY else state
+
+
 def _connected(state: ConversationState, facts: Facts) -> Turn:
-    there = connections_of(state, facts)
+    service = state.service or ""
+    there = connections_of(facts, service)
     if not there:
-        return pose(state.but(pending=Pending.CONNECT), facts)
+        integration = integration_of(facts, service)
+        typed = integration is not None and integration.sign_in == "key"
+        return pose(state.but(pending=Pending.KEY if typed else Pending.CONNECT), facts)
     if len(there) > 1:
         items = tuple(ListItem(id=c.id, name=c.workspace_name) for c in there)
         return pose(state.but(pending=Pending.WORKSPACE, last_list=items), facts)
     return ask_for(state, CheckConnection(there[0].integration, there[0].id), "Checking the connection …")
 
 
-def _use_heard(state: ConversationState, facts: Facts) -> ConversationState:
+def _needs_places(state: ConversationState, service: str) -> bool:
+    """Whether something at a service is still to be chosen; what a loaded agent has needs no list."""
+    starts = state.outline.starts
+    if starts is not None and starts.service == service and not (starts.place and starts.place.id):
+        return True
+    return any(
+        p.service == service and isinstance(p.does, (Report, Post, Create)) and not has_places(p)
+        for p in state.design.parts
+    )
+
+
+# --- public skills --------------------------------------------------------------------------------
+
+
+def _suggested(state: ConversationState, facts: Facts) -> ConversationState | Turn:
+    """Before a step is written the library is looked through; reports are made to measure anyway."""
+    for part in state.design.parts:
+        built = state.built is not None and state.built.outline.part(part.key) is not None
+        if part.key in state.searched or built or not isinstance(part.does, (Post, Extract, Match)):
+            continue
+        words = f"{part.does.operation} {part.service or ''} {part.words}".strip()
+        state = state.but(searched=(*state.searched, part.key), focus=part.key)
+        request = SearchLibrary(words, (part.service,) if part.service else ())
+        return ask_for(state, request, "Looking for something that exists already …")
+    return state
+
+
+# --- places ---------------------------------------------------------------------------------------
+
+
+def _placed(state: ConversationState, facts: Facts) -> ConversationState | Turn:
+    """What starts the agent, and every part that works somewhere, has its place."""
+    starts = state.outline.starts
+    if starts is not None and (starts.place is None or not starts.place.id):
+        state = _find_place(state, None, starts.service)
+        starts = state.outline.starts
+        if (
+            starts is not None
+            and starts.service in state.resources
+            and not (starts.place and starts.place.id)
+        ):
+            return pose(state.but(pending=Pending.RESOURCES, focus=None, service=starts.service), facts)
+    for part in state.design.parts:
+        if has_places(part) or not _works_somewhere(state, part):
+            continue
+        if part.service in BY_ADDRESS:
+            found = _typed(state, part)
+            if found is None:
+                return pose(state.but(pending=Pending.ADDRESS, focus=part.key), facts)
+            state = found
+            continue
+        state = _find_place(state, part, part.service)
+        again = state.outline.part(part.key)
+        if again is not None and not has_places(again):
+            return pose(state.but(pending=Pending.RESOURCES, focus=part.key, service=part.service), facts)
+    return state
+
+
+def _works_somewhere(state: ConversationState, part: Part) -> bool:
+    if part.key in state.design.uses:
+        return isinstance(part.does, Post)
+    if part.service in BY_ADDRESS:
+        return isinstance(part.does, (Report, Post)) and part.service != "http"
+    return part.service in state.resources and isinstance(part.does, (Report, Post, Create))
+
+
+def _typed(state: ConversationState, part: Part) -> ConversationState | None:
+    """An address that was said already counts as the place."""
+    given = [p for p in place_of(part) if re.search(r"@|https?://", p.name)]
+    if not given:
+        return None
+    return put_places(state, part, tuple(Place(id=p.name, name=p.name) for p in given), "said")
+
+
+def _find_place(state: ConversationState, part: Part | None, service: str | None) -> ConversationState:
+    """Places named before they were known; the only one there is."""
+    seen = state.seen_at(service)
+    names = [r.name for r in seen]
+    said = place_of(part) if part else ((state.outline.starts.place,) if state.outline.starts else ())
+    wanted = [place.name for place in said if place is not None and not place.id]
+    hits = {i for name in wanted for i in resolve(name, names).positions}
+    if not hits and not wanted:
+        about = [part.words] if part is not None and part.words else []
+        messages = [*about, *state.heard] if len(state.design.parts) == 1 or not about else about
+        hits = {i for message in messages for i in resolve(message, names, expected=False).positions}
+    if part is None or isinstance(part.does, (Post, Create)):
+        hits = hits if len(hits) == 1 else set[int]()
+    only = len(seen) == 1 and not wanted
+    if only:
+        hits = {0}
+    if not hits:
+        missing = [name for name in wanted if name and seen]
+        if missing:
+            note = f"I can't find {listed(missing)} among what I see there."
+            state = state.noted(note).but(quoted=(*state.quoted, *missing))
+            state = put_places(state, part, (), "said")
+        return state
+    chosen = tuple(place_at(seen[i]) for i in sorted(hits))
+    state = put_places(state, part, chosen, "found" if only else "said")
+    return state.noted(f"I use {listed(p.name for p in chosen)}.")
+
+
+def place_at(resource: Resource) -> Place:
+    return Place(id=resource.id, name=resource.name, kind=resource.kind)
+
+
+def put_places(
+    state: ConversationState, part: Part | None, chosen: tuple[Place, ...], origin: str
+) -> ConversationState:
+    """The state with these places for a part; for what starts the agent when there is no part."""
+    if part is None:
+        starts = state.outline.starts
+        if starts is None:
+            return state
+        changed = starts.model_copy(update={"place": chosen[0] if chosen else None})
+        outline = state.outline.model_copy(update={"starts": changed})
+        return state.but(design=state.design.model_copy(update={"outline": outline}))
+    told = "found" if origin == "found" else "default" if origin == "default" else "said"
+    if isinstance(part.does, Report):
+        return state.but(design=state.design.doing(part.key, told, places=chosen))
+    return state.but(design=state.design.doing(part.key, told, place=chosen[0] if chosen else None))
+
+
+def described(state: ConversationState, facts: Facts) -> ConversationState | Turn:
+    """The fields of every chosen place that has some are read."""
+    spots = [
+        (p.service, place)
+        for p in state.design.parts
+        for place in place_of(p)
+        if isinstance(p.does, (Report, Create, Update))
+    ]
+    starts = state.outline.starts
+    if starts is not None and starts.place is not None:
+        spots.insert(0, (starts.service, starts.place))
+    for service, _ in spots:
+        if service is None or service in BY_ADDRESS:
+            continue
+        wanted = {place.id for name, place in spots if name == service}
+        read = {r.id for r in state.seen_at(service) if r.fields is not None}
+        unread = tuple(sorted(wanted - read - {""}))
+        if unread:
+            link = state.links.get(service) or Link()
+            request = DescribeResources(service, link.connection_id, unread, link.sample)
+            return ask_for(state, request, "Reading which information there is …")
+    return state
+
+
+# --- details --------------------------------------------------------------------------------------
+
+
+def _recalled(state: ConversationState, facts: Facts) -> ConversationState | Turn:
     """Words about the report that were said before its fields were known."""
+    part = state.part
+    if part is None or not isinstance(part.does, (Report, Brief)) or not state.fields:
+        return state.but(heard=()) if state.design.parts and part is None else state
+    names = [r.name for found in state.resources.values() for r in found]
     for message in state.heard:
         match = _SHAPE_CUE.search(message)
         if match is None:
             continue
         text = match["rest"]
-        for resource in state.resources:
-            text = re.sub(re.escape(resource.name), ",", text, flags=re.IGNORECASE)
+        for name in names:
+            text = re.sub(re.escape(name), ",", text, flags=re.IGNORECASE)
         update = read_slots(text, state.slots, known(state, facts))
         kept = {
-            slot: getattr(update.slots, slot)
-            for slot in update.touched
-            if slot in ("fields", "group", "order", "only")
+            s: getattr(update.slots, s) for s in update.touched if s in ("fields", "group", "order", "only")
         }
-        state = state.but(slots=state.slots.having("said", **kept)) if kept else state
+        if kept:
+            state = state.but(design=state.design.taking(part.key, state.slots.having("said", **kept)))
     return state.but(heard=())
 
 
-def _details(state: ConversationState, facts: Facts) -> Turn:
-    """The questions still open, at most twice; then what was proposed, for the summary to show."""
-    still = open_details(state)
-    often = max((state.asked.get(slot, 0) for slot in still), default=0)
-    if still and (often == 0 or (often < MOST_ASKED and set(still) - {"format"})):
-        asked = {**state.asked, **{slot: state.asked.get(slot, 0) + 1 for slot in still}}
-        return pose(state.but(pending=Pending.DETAILS, asked=asked), facts)
-    return to_summary(state, facts)
+def _detailed(state: ConversationState, facts: Facts) -> ConversationState | Turn:
+    """The questions still open, part by part, at most twice; then what was proposed, for the summary to
+    show."""
+    for part in state.design.parts:
+        still = open_details(state, part)
+        often = max((state.asked.get(f"{part.key}.{slot}", 0) for slot in still), default=0)
+        if not still or not (often == 0 or (often < MOST_ASKED and set(still) - {"format"})):
+            continue
+        asked = {f"{part.key}.{slot}": state.asked.get(f"{part.key}.{slot}", 0) + 1 for slot in still}
+        state = state.but(asked={**state.asked, **asked}, focus=part.key, pending=_question_for(still))
+        return pose(state, facts)
+    return state
+
+
+def _question_for(still: list[str]) -> Pending:
+    match still[0]:
+        case "content":
+            return Pending.CONTENT
+        case "url":
+            return Pending.ADDRESS
+        case "text" | "title" | "values":
+            return Pending.VALUES
+        case _:
+            return Pending.DETAILS
+
+
+_STEPS: tuple[Callable[[ConversationState, Facts], ConversationState | Turn], ...] = (
+    _wished,
+    _served,
+    _linked,
+    _suggested,
+    _placed,
+    described,
+    _recalled,
+    _detailed,
+)
+
+
+# --- writing it down ------------------------------------------------------------------------------
 
 
 def to_summary(state: ConversationState, facts: Facts) -> Turn:
-    filled = state.but(slots=with_defaults(state), pending=Pending.SUMMARY)
+    filled = state.but(design=with_defaults(state), pending=Pending.SUMMARY, focus=None)
     return pose(filled, facts)
+
+
+def places_known(state: ConversationState) -> tuple[Resource, ...]:
+    """Places whose fields were read, so that sample data can take their shape."""
+    return tuple(r for found in state.resources.values() for r in found if r.fields is not None)
+
+
+def given(state: ConversationState) -> dict[str, Any] | None:
+    """What it is tried on before anybody gave something: sample documents, for what works on documents."""
+    return state.example or {**sample_values(state.outline), **sample_input(state.outline)} or None
 
 
 def create(state: ConversationState, facts: Facts) -> Turn:
@@ -112,22 +367,44 @@ def create(state: ConversationState, facts: Facts) -> Turn:
         if differences(state, facts):
             return _rewritten(state, facts)
         return pose(state.on(Signal.CONFIRMED).on(Signal.DRAFT_READY, pending=Pending.TEST), facts)
-    state = state.but(slots=with_defaults(state)).on(Signal.CONFIRMED, pending=Pending.NONE)
-    state = state.but(draft_skill=derived_skill_name(state.slots))
-    return ask_for(state, CreateAgent(draft_of(state, facts), state.connection_id), "Writing the agent …")
+    state = state.but(design=finished(with_defaults(state)), focus=None)
+    try:
+        draft = draft_of(state, facts)
+    except OmniForgeError as error:
+        return _unfit(state, error, facts)
+    state = state.on(Signal.CONFIRMED, pending=Pending.NONE)
+    request = CreateAgent(draft, state.design, state.connection_ids, places_known(state), given(state))
+    return ask_for(state, request, "Writing the agent …")
+
+
+def _unfit(state: ConversationState, error: OmniForgeError, facts: Facts) -> Turn:
+    """What was understood cannot be written down: say it, and leave the person where it can be changed."""
+    note = unfit_words(error.code, [str(one.get("field")) for one in error.details.get("fields", ())], state)
+    return pose(state.noted(note), facts)
 
 
 def _rewritten(state: ConversationState, facts: Facts) -> Turn:
     """A change of a draft that exists: write only when something is different."""
+    state = state.but(design=with_defaults(state))
     changes = differences(state, facts)
     if not changes or state.draft_agent_id is None:
         return pose(state, facts)
+    try:
+        draft = draft_of(state, facts)
+    except OmniForgeError as error:
+        return _unfit(state.but(design=state.built or state.design), error, facts)
     if state.phase is Phase.COMPLETE:
         state = state.on(Signal.EDIT, intent="edit")
     elif state.phase is Phase.ACTIVATION:
         state = state.on(Signal.CHANGE)
     state = state.on(Signal.REWRITE, pending=Pending.NONE)
     request = RewriteAgent(
-        state.draft_agent_id or "", draft_of(state, facts), tuple(f"{a}: {b} → {c}" for a, b, c in changes)
+        state.draft_agent_id or "",
+        draft,
+        state.design,
+        state.connection_ids,
+        tuple(f"{a}: {b} → {c}" for a, b, c in changes),
+        places_known(state),
+        given(state),
     )
     return ask_for(state, request, "Changing the agent …")

@@ -2,74 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from omniforge.builder import telling
 from omniforge.builder import wording as say
 from omniforge.builder.defaults import (
     default_fields,
+    default_places,
     default_schedule,
-    default_sources,
+    names_used,
     open_details,
 )
-from omniforge.builder.draft import readable, summary_rows, title_of
+from omniforge.builder.draft import integration_of, readable, summary_rows, summary_text, title_of
 from omniforge.builder.exchange import Facts, Json, Turn
-from omniforge.builder.generator import cadence
+from omniforge.builder.happenings import WORDS, able
+from omniforge.builder.naming import cadence
+from omniforge.builder.outline import Brief, Create, Extract, Fetch, Part, Post, Report
 from omniforge.builder.phases import Phase
-from omniforge.builder.replies import choices_card, make_reply, summary_card
-from omniforge.builder.rows import bullets, next_words, when_words, zone_of
+from omniforge.builder.replies import choices_card, event_card, make_reply, summary_card
+from omniforge.builder.rows import does_words, next_words, steps_of, titles_of, when_words, zone_of
 from omniforge.builder.state import ConversationState, ListItem, Pending
 from omniforge.builder.understanding.cron_words import read_back
 from omniforge.builder.understanding.text import listed
 
+PLACES = {"database": "Databases", "channel": "Channels", "repository": "Repositories", "team": "Teams"}
+Asked = tuple[list[str], list[str], list[Json], str | None]
+"""Paragraphs, suggested answers, cards, and the address of a sign-in."""
+
 
 def pose(state: ConversationState, facts: Facts, *, revised: bool = False) -> Turn:
     """The open question in words. Notes that waited are said first, once."""
-    match state.pending:
-        case Pending.SIGN_IN:
-            return _sign_in(state, facts)
-        case Pending.WORKSPACE:
-            return _workspace(state, facts)
-        case Pending.RESOURCES:
-            return _resources(state)
-        case Pending.SUMMARY:
-            return _summary(state, facts, revised)
-        case Pending.ACTIVATE:
-            return _activate(state, facts)
-        case Pending.AGENT:
-            names = [item.name for item in state.last_list]
-            card = choices_card("Agents", state.last_list)
-            return _said(state, ["Which one do you mean?", say.choices(names)], names[:4], [card])
-        case _:
-            text, actions = _question(state, facts)
-            return _said(state, [text], actions, [])
+    if state.pending is Pending.SUMMARY:
+        return _said(state, *_summary(state, facts, revised))
+    if state.pending is Pending.RESOURCES:
+        return _resources(state, facts)
+    if state.pending is Pending.UPKEEP:
+        return _said(state, *_upkeep(state))
+    asked = _WITH_CARDS.get(state.pending)
+    if asked is not None:
+        return _said(state, *asked(state, facts))
+    text, actions = _question(state, facts)
+    return _said(state, [text], actions, [], None)
 
 
-def _question(state: ConversationState, facts: Facts) -> tuple[str, list[str]]:
+def _upkeep(state: ConversationState) -> Asked:
+    """A question about an agent that exists, as whoever asks it has put it down."""
+    asked = state.upkeep["open"]
+    return list(asked["paragraphs"]), list(asked["actions"]), list(asked["cards"]), asked["url"]
+
+
+def _question(  # noqa: C901, PLR0912 - one line for each question
+    state: ConversationState, facts: Facts
+) -> tuple[str, list[str]]:
     """Questions that are one text, with their suggested answers."""
     title = title_of(state, facts)
     match state.pending:
-        case Pending.WISH if state.slots.service:
+        case Pending.WISH if state.service:
             return say.OFFER_REPORT.format(title=title), ["Yes"]
         case Pending.WISH:
             return say.WISH, ["A weekly report from Notion"]
         case Pending.SERVICE:
-            titles = [i.title for i in readable(facts)] or ["Notion"]
-            return say.SERVICE.format(titles=listed(titles), first=titles[0]), [f"Yes, {titles[0]}"]
+            return _service(state, facts)
+        case Pending.UNSURE:
+            return say.unsure_question(state.unsure[0] if state.unsure else ""), ["Leave it out"]
         case Pending.CONNECT:
-            return say.connect_question(title), ["Yes", "Not now"]
+            return say.connect_question(title, first=not state.links), ["Yes", "Not now"]
+        case Pending.KEY:
+            return say.key_question(title), ["Done", "Sample data"]
         case Pending.SAMPLE:
             return say.SAMPLE_QUESTION.format(title=title), ["Yes", f"Connect {title}"]
+        case Pending.ADDRESS:
+            return _address(state), []
         case Pending.DETAILS:
             return _details_text(state, facts), ["You choose"]
+        case Pending.VALUES:
+            return _values_text(state, facts), ["You choose"]
         case Pending.OFFER:
             return "", ["Yes", "Only when I ask"] if state.offer else [
                 "Every Monday at 8:30",
                 "Only when I ask",
             ]
+        case Pending.TEST if state.outline.starts is not None:
+            return say.EVENT_TEST, ["A", "B", "Not now"]
         case Pending.TEST:
-            return say.test_question(state.slots, state.sample), ["Yes, test it", "Not now"]
+            return telling.test_question(state), ["Yes, test it", "Not now"]
         case Pending.SAMPLE_TEST:
             return say.SAMPLE_TEST, ["Yes, test it", "Last 30 days"]
         case Pending.ACCEPT:
-            return say.accept_question(), ["Looks good", "Test it again"]
+            return telling.accept_question(state.active), ["Looks good", "Test it again"]
+        case Pending.EDIT_WHAT:
+            return say.EDIT_WHAT.format(name=state.draft_name or "it"), []
+        case Pending.PARK:
+            return say.PARK.format(title=what_is_built(state)), ["Yes, put it aside", "No, go on"]
         case _:
             return "" if state.notes else say.ANYTHING_ELSE, _idle_actions(state)
 
@@ -81,8 +105,16 @@ def _said(
     cards: list[Json],
     url: str | None = None,
 ) -> Turn:
-    reply = make_reply(state, parts, actions=actions, cards=(*state.cards, *cards), oauth_url=url)
-    return Turn(state.but(notes=(), quoted=(), cards=()), reply=reply)
+    progress = (
+        say.step_of(state.phase)
+        if state.status == "open" and state.pending not in (Pending.NONE, Pending.UPKEEP)
+        else ""
+    )
+    shown = [*parts[:-1], f"{parts[-1]} {progress}".strip()] if parts and parts[-1] and progress else parts
+    reply = make_reply(
+        state, shown, actions=[*state.offered, *actions], cards=(*state.cards, *cards), oauth_url=url
+    )
+    return Turn(state.but(notes=(), quoted=(), cards=(), offered=()), reply=reply)
 
 
 def _idle_actions(state: ConversationState) -> list[str]:
@@ -93,73 +125,190 @@ def _idle_actions(state: ConversationState) -> list[str]:
 
 def run_phrase(state: ConversationState) -> str:
     name = state.draft_name or "agent"
-    often = (cadence(state.built or state.slots) or "").lower()
+    often = (cadence(state.built or state.design) or "").lower()
     own = name.lower().split()
     short = f"{often} {own[-1]}" if often in own and len(own) > 2 else " ".join(own)
     return f"Run my {short} agent"
 
 
-def _sign_in(state: ConversationState, facts: Facts) -> Turn:
-    title = title_of(state, facts)
+def what_is_built(state: ConversationState) -> str:
+    return state.draft_name or state.design.goal or "the one we are at"
+
+
+# --- services and connections ---------------------------------------------------------------------
+
+
+def _service(state: ConversationState, facts: Facts) -> tuple[str, list[str]]:
+    part = state.outline.part(state.focus or "")
+    if state.outline.starts is not None and part is None:
+        names = able([(i.name, i.words) for i in facts.integrations])
+        titles = [title_of(state, facts, name) for name in names] or ["Notion"]
+        return say.STARTS.format(titles=listed(titles, "or"), first=titles[0]), [f"Yes, {titles[0]}"]
+    if part is not None and not isinstance(part.does, Report):
+        text = does_words(state.design, part, {}).partition(" in ")[0].partition(" to a place")[0]
+        titles = [i.title for i in facts.integrations if _can_write(i.tools, i.name)] or ["Slack"]
+        return say.WHERE.format(what=text.lower(), titles=listed(titles, "or"), first=titles[0]), [titles[0]]
+    titles = [i.title for i in readable(facts)] or ["Notion"]
+    return say.SERVICE.format(titles=listed(titles), first=titles[0]), [f"Yes, {titles[0]}"]
+
+
+def _can_write(tools: tuple[str, ...], name: str) -> bool:
+    return (
+        any(t.startswith((f"{name}.post_", f"{name}.create_", f"{name}.send")) for t in tools)
+        or name == "slack"
+    )
+
+
+def _sign_in(state: ConversationState, facts: Facts) -> Asked:
+    title = title_of(state, facts, state.pending_oauth)
     url = state.oauth_url or ""
-    asks = next((i.asks for i in facts.integrations if i.name == state.slots.service), ())
-    parts = [say.sign_in_text(title, asks, url, again=bool(state.notes))]
+    integration = integration_of(facts, state.pending_oauth)
+    asks = integration.asks if integration else ()
     card = {
         "type": "connection",
         "title": f"Connect {title}",
-        "integration": state.slots.service,
+        "integration": state.pending_oauth,
         "status": "waiting",
         "url": url,
     }
-    return _said(state, parts, ["Done", "I'd rather not"], [card], url or None)
+    text = say.sign_in_text(title, asks, url, again=bool(state.notes))
+    return [text], ["Done", "I'd rather not"], [card], url or None
 
 
-def _workspace(state: ConversationState, facts: Facts) -> Turn:
-    names = [item.name for item in state.last_list]
-    card = choices_card("Workspaces", state.last_list)
-    return _said(state, [say.workspaces(title_of(state, facts), names[0]), say.choices(names)], names, [card])
+def _listing(title: str, question: Callable[[ConversationState, Facts, str], str]) -> Callable[..., Asked]:
+    """A question over the list last shown: A, B, C."""
+
+    def asked(state: ConversationState, facts: Facts) -> Asked:
+        names = [item.name for item in state.last_list]
+        first = names[0] if names else ""
+        card = choices_card(title, state.last_list)
+        return [question(state, facts, first), say.choices(names)], names[:4], [card], None
+
+    return asked
 
 
-def _resources(state: ConversationState) -> Turn:
-    items = tuple(ListItem(id=r.id, name=r.name) for r in state.resources)
-    names = [r.name if r.items is None else f"{r.name} ({r.items:,} items)" for r in state.resources]
-    default = [source.name for source in default_sources(state)]
+def _library(state: ConversationState, facts: Facts) -> Asked:
+    found = state.suggestion
+    part = state.outline.part(found.part) if found else None
+    if found is None or part is None:
+        return [""], [], [], None
+    step = does_words(state.design, part, titles_of(facts))
+    options = (
+        ListItem(id=found.skill, name=f"Use {found.title}"),
+        ListItem(id="own", name="Make one of your own"),
+    )
+    text = say.library_question(step, found.title, found.author, found.used)
+    return [text], ["A", "B"], [choices_card("A skill that exists", options)], None
+
+
+# --- places and details ---------------------------------------------------------------------------
+
+
+def _resources(state: ConversationState, facts: Facts) -> Turn:
+    seen = state.seen_at(state.service)
+    part = state.outline.part(state.focus or "")
+    items = tuple(ListItem(id=r.id, name=r.name) for r in seen)
+    names = [r.name if r.items is None else f"{r.name} ({r.items:,} items)" for r in seen]
+    default = [place.name for place in default_places(state, part)]
     state = state.but(last_list=items)
-    card = choices_card("Databases", items, {r.id: r.items for r in state.resources})
-    actions = (["The first two"] if len(items) > 1 else []) + ["All of them", "You choose"]
-    return _said(state, [say.choices(names), say.resources_question(default)], actions, [card])
+    kind = seen[0].kind if seen else "database"
+    card = choices_card(PLACES.get(kind, kind.title() + "s"), items, {r.id: r.items for r in seen})
+    many = part is not None and isinstance(part.does, Report)
+    if many:
+        actions = (["The first two"] if len(items) > 1 else []) + ["All of them", "You choose"]
+        question = say.resources_question(default)
+    else:
+        actions = [*[item.name for item in items[:3]], "You choose"]
+        question = say.place_question(_purpose(state, part, facts), kind, default)
+    return _said(state, [say.choices(names), question], actions, [card])
+
+
+def _purpose(state: ConversationState, part: Part | None, facts: Facts) -> str:
+    if part is None:
+        event = state.outline.starts.event if state.outline.starts else ""
+        return f"shall I watch, so that it starts when {WORDS.get(event, 'something happens')}"
+    if isinstance(part.does, Create):
+        return "shall it be made in"
+    return "shall it be posted to"
+
+
+def _address(state: ConversationState) -> str:
+    part = state.outline.part(state.focus or "")
+    if part is not None and isinstance(part.does, (Fetch, Report)):
+        return say.WEB_ADDRESS
+    return say.MAIL_ADDRESS
+
+
+def _content(state: ConversationState, facts: Facts) -> Asked:
+    part = state.outline.part(state.focus or "")
+    post = part.does if part is not None and isinstance(part.does, Post) else Post()
+    place = post.place
+    items = tuple(ListItem(id=key, name=name) for key, name in say.CONTENT_OPTIONS)
+    names = [item.name for item in items]
+    where = place.name if place else title_of(state, facts)
+    text = say.content_question(where, post.content)
+    return [text, say.choices(names)], ["A", "B", "C"], [choices_card("What is posted", items)], None
 
 
 def _details_text(state: ConversationState, facts: Facts) -> str:
-    still = open_details(state)
+    part = state.outline.part(state.focus or "") or state.part
+    still = open_details(state, part) if part else []
     fields = [f.name for f in state.fields if f.type != "title"]
-    plan = state.slots.schedule or default_schedule(state.slots)
+    plan = state.design.schedule or default_schedule(state.design)
     zone = plan.timezone or facts.timezone
     when = read_back(plan.cron, zone) if plan.event == "scheduled" else "whenever you ask"
-    again = any(state.asked.get(slot, 0) > 1 for slot in still)
-    return say.details_questions(still, fields, default_fields(state), when, again)
+    again = any(state.asked.get(f"{part.key}.{slot}", 0) > 1 for slot in still) if part else False
+    if part is not None and isinstance(part.does, Extract):
+        return say.names_question(part.does.source, names_used(state.design))
+    if part is not None and isinstance(part.does, Brief):
+        return say.include_question(fields)
+    return say.details_questions(still, fields, default_fields(state.fields), when, again)
 
 
-def _summary(state: ConversationState, facts: Facts, revised: bool) -> Turn:
-    found = summary_rows(state, facts)
+def _values_text(state: ConversationState, facts: Facts) -> str:
+    part = state.outline.part(state.focus or "")
+    if part is None:
+        return ""
+    step = does_words(state.design, part, titles_of(facts))
+    still = open_details(state, part)
+    fields = [f.name for f in state.fields_of(part) if f.type != "title"]
+    return say.values_question(step, still[0] if still else "text", fields)
+
+
+# --- summary and activation -----------------------------------------------------------------------
+
+
+def _summary(state: ConversationState, facts: Facts, revised: bool) -> Asked:
     zone = zone_of(state, facts)
+    cards: list[Json] = [summary_card(summary_rows(state, facts))]
+    if state.outline.starts is not None:
+        titles = titles_of(facts)
+        does = [step.text for step in steps_of(state.design, titles)]
+        includes = [
+            row[1] for step in steps_of(state.design, titles) for row in step.rows if row[0] == "Includes"
+        ]
+        cards.append(event_card(when_words(state.design, zone, titles), does, includes))
     parts = [
         "This is what I understood now:" if revised else "This is what I understood:",
-        bullets(found),
+        summary_text(state, facts),
+        next_words(state.design, zone, facts),
+        say.summary_question(revised),
     ]
-    parts += [next_words(state.slots, zone, facts), say.summary_question(revised)]
-    return _said(state, parts, ["Yes, create it", "Start over"], [summary_card(found)])
+    return parts, ["Yes, create it", "Start over"], cards, None
 
 
-def _activate(state: ConversationState, facts: Facts) -> Turn:
+def _activate(state: ConversationState, facts: Facts) -> Asked:
     zone = zone_of(state, facts)
+    titles = titles_of(facts)
     effects = state.test.effects if state.test else ()
-    when = when_words(state.slots, zone)
+    when = when_words(state.design, zone, titles)
+    name = state.draft_name or "the agent"
+    times = next_words(state.design, zone, facts)
     parts = [
-        say.activation_text(
-            state.draft_name or "the agent", effects, when, next_words(state.slots, zone, facts)
-        ),
-        say.activate_question(state.active),
+        telling.activation_text(name, effects, when, times),
+        telling.faults_text(state.test.faults if state.test else ()),
+        telling.others_text(state.others) if state.active else "",
+        telling.activate_question(state.active),
     ]
     card = {
         "type": "effects",
@@ -168,4 +317,17 @@ def _activate(state: ConversationState, facts: Facts) -> Turn:
         "when": when,
         "timezone": zone,
     }
-    return _said(state, parts, ["Yes, switch it on", "Not now"], [card])
+    actions = ["Yes, save it" if state.active else "Yes, switch it on", "Not now"]
+    return parts, actions, [card], None
+
+
+_WITH_CARDS: dict[Pending, Callable[[ConversationState, Facts], Asked]] = {
+    Pending.SIGN_IN: _sign_in,
+    Pending.WORKSPACE: _listing("Workspaces", lambda s, f, first: say.workspaces(title_of(s, f), first)),
+    Pending.LIBRARY: _library,
+    Pending.CONTENT: _content,
+    Pending.ACTIVATE: _activate,
+    Pending.AGENT: _listing("Agents", lambda _s, _f, _n: "Which one do you mean?"),
+    Pending.EDIT_WHICH: _listing("Agents", lambda _s, _f, _n: "Which agent shall I change?"),
+    Pending.PARKED: _listing("Put aside", lambda _s, _f, _n: say.RETURN_TO),
+}

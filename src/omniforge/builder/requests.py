@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, cast
 
-from omniforge.agents.content import AgentStatus, TestMode, Verdict
+from omniforge.agents.content import AgentContent, AgentStatus, Suite, TestMode, Verdict
 from omniforge.agents.planner import INBOX
-from omniforge.agents.schemas import TestReport
+from omniforge.agents.schemas import Agent, TestReport
 from omniforge.agents.service import AgentService
-from omniforge.builder import exchange
+from omniforge.builder import exchange, store
+from omniforge.builder.assistant import Assistant
+from omniforge.builder.design import Design
 from omniforge.builder.exchange import Outcome, Request
-from omniforge.builder.generator import AgentDraft
+from omniforge.builder.generation import AgentDraft
+from omniforge.builder.outline import Condition, Follow, Happening, Keep, Outline, Part, Place
 from omniforge.builder.state import Resource
 from omniforge.builder.understanding.fields import Field
+from omniforge.builder.understanding.schedule import Schedule
+from omniforge.builder.upkeep.doing import Upkeeper
 from omniforge.core.actor import Actor
 from omniforge.core.errors import Invalid, OmniForgeError
 from omniforge.core.paging import Paging
 from omniforge.integrations.schemas import Connection, ConnectionStatus
 from omniforge.integrations.schemas import Resource as SeenResource
 from omniforge.integrations.service import IntegrationService
+from omniforge.skills.document import SKILL_FILE
 
-RUN_SECONDS = 60
+RUN_SECONDS = 30
 TEST_SECONDS = 120
+FULL_SECONDS = 240
 FAULTS_OF_A_SCRIPT = frozenset(
     {"script_failed", "bad_output", "handler_failed", "limit_reached", "step_timeout"}
 )
@@ -41,12 +49,23 @@ def unbound(integration: str) -> None:
     """For callers that are no browser."""
 
 
+class LibrarySearch(Protocol):
+    """Public skills for a step, the best first; nothing below what is worth suggesting."""
+
+    async def search_skills(
+        self, actor: Actor, words: str, integrations: tuple[str, ...]
+    ) -> tuple[exchange.SkillSeen, ...]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Doer:
-    """The hands of the conversation."""
+    """The hands of the conversation. Without a `library` nothing is suggested; without an `assistant` no
+    language model is asked."""
 
     agents: AgentService
     integrations: IntegrationService
+    library: LibrarySearch | None = None
+    assistant: Assistant | None = None
 
     async def do(
         self, actor: Actor, session_id: str, request: Request, binding: Binding = unbound
@@ -57,7 +76,9 @@ class Doer:
         except OmniForgeError as error:
             return exchange.Failed(error.code, error.message, error.details)
 
-    async def _do(self, actor: Actor, session_id: str, request: Request, binding: Binding) -> Outcome:
+    async def _do(  # noqa: C901 - one line for each request
+        self, actor: Actor, session_id: str, request: Request, binding: Binding
+    ) -> Outcome:
         match request:
             case exchange.StartSignIn(integration):
                 sign_in = await self.integrations.start_sign_in(
@@ -70,21 +91,27 @@ class Doer:
                 return await self._list(actor, integration, connection_id, sample)
             case exchange.DescribeResources(integration, connection_id, ids, sample):
                 return await self._describe(actor, integration, connection_id, ids, sample)
-            case exchange.CreateAgent(draft, connection_id):
-                return await self._create(actor, draft, connection_id)
-            case exchange.RewriteAgent(agent_id, draft, _):
-                return await self._rewrite(actor, agent_id, draft)
-            case exchange.RunTest(agent_id, mode):
-                return await self._test(actor, agent_id, mode)
+            case exchange.UpkeepRequest():
+                return await Upkeeper(self.agents, self.integrations).do(actor, session_id, request, binding)
+            case exchange.SearchLibrary(words, integrations):
+                return await self._search(actor, words, integrations)
+            case exchange.LoadAgent(agent_id):
+                return await self._load(actor, agent_id)
+            case exchange.CreateAgent():
+                return await self._create(actor, request)
+            case exchange.RewriteAgent():
+                return await self._rewrite(actor, request)
+            case exchange.RunTest():
+                return await self._test(actor, request)
             case exchange.Activate(agent_id, test_id):
                 return await self._activate(actor, agent_id, test_id)
-            case exchange.RunAgent(agent_id):
-                return await self._run(actor, agent_id)
+            case exchange.RunAgent(agent_id, example):
+                return await self._run(actor, agent_id, example)
 
     # --- agents
 
     async def known_agents(self, actor: Actor) -> tuple[exchange.AgentSeen, ...]:
-        found, _ = await self.agents.list_agents(actor, Paging(limit=200))
+        found, _ = await self.agents.list_agents(actor, Paging(limit=200), own_only=True)
         return tuple(
             exchange.AgentSeen(
                 id=agent.id,
@@ -94,48 +121,114 @@ class Doer:
                 next_run=agent.next_fire_at,
                 timezone=agent.timezone,
                 last_run=None if agent.last_run is None else f"{agent.last_run:%A %d %B at %H:%M} UTC",
+                integrations=tuple(agent.integrations),
+                skills=tuple(skill.name for skill in agent.skills),
+                changed=agent.updated_at,
             )
             for agent in found
             if agent.status is not AgentStatus.ARCHIVED
         )
 
-    async def _create(self, actor: Actor, draft: AgentDraft, connection_id: str | None) -> Outcome:
-        agent = await self.agents.create(actor, _fields(draft, connection_id), draft.skill_files)
+    async def _search(self, actor: Actor, words: str, integrations: tuple[str, ...]) -> Outcome:
+        if self.library is None:
+            return exchange.LibraryFound()
+        return exchange.LibraryFound(await self.library.search_skills(actor, words, integrations))
+
+    async def _load(self, actor: Actor, agent_id: str) -> Outcome:
+        agent = await self.agents.get(actor, agent_id)
+        content = AgentContent.model_validate(agent.model_dump(include=set(AgentContent.model_fields)))
+        snapshot = await self.agents.launch.pin(actor, agent_id, content)
+        async with self.agents.db.read() as session:
+            kept = await store.get_design(session, actor.tenant_id, agent_id, snapshot.hash)
+        design = Design.model_validate(kept) if kept is not None else design_of(agent)
+        return exchange.AgentLoaded(
+            agent.id,
+            agent.name,
+            agent.status.value,
+            agent.version,
+            design,
+            dict(agent.connections),
+            others=len(set(agent.shared_with) - {actor.user_id}),
+        )
+
+    async def _create(self, actor: Actor, request: exchange.CreateAgent) -> Outcome:
+        draft = request.draft
+        files = await self._written(actor, draft, request.design, ())
+        agent = await self.agents.create(actor, _fields(draft, request.connections), files)
         try:
-            await self._prove(actor, agent.id)
+            await self._prove(actor, agent.id, request)
         except OmniForgeError:
             await self.agents.archive(actor, agent.id)  # what does not run is not left lying around
             raise
         return exchange.AgentSaved(agent.id, agent.name, tuple(draft.skill_files))
 
-    async def _rewrite(self, actor: Actor, agent_id: str, draft: AgentDraft) -> Outcome:
-        for name, files in draft.skill_files.items():
-            await self.agents.write_skill(actor, agent_id, name, files)
-        agent = await self.agents.update(actor, agent_id, _fields(draft, None))
-        await self._prove(actor, agent_id)
+    async def _rewrite(self, actor: Actor, request: exchange.RewriteAgent) -> Outcome:
+        draft = request.draft
+        async with self.agents.db.read() as session:
+            kept = await store.designs_of(session, actor.tenant_id, request.agent_id)
+        known = tuple(Design.model_validate(one) for one in kept)
+        for name, files in (await self._written(actor, draft, request.design, known)).items():
+            await self.agents.write_skill(actor, request.agent_id, name, files)
+        agent = await self.agents.update(
+            actor,
+            request.agent_id,
+            _fields(draft, request.connections),
+            summary="; ".join(request.changes)[:300],
+        )
+        await self._prove(actor, request.agent_id, request)
         return exchange.AgentSaved(agent.id, agent.name, tuple(draft.skill_files))
 
-    async def _prove(self, actor: Actor, agent_id: str) -> None:
-        """What was written has been run: once on sample data, before anybody is offered a test."""
-        report = await self._report(actor, agent_id, TestMode.DRY)
+    async def _written(
+        self, actor: Actor, draft: AgentDraft, design: Design, known: Sequence[Design]
+    ) -> dict[str, dict[str, bytes]]:
+        """The files of the skills. What only instructs is written by a model where there is one, once for
+        each wish: a step that is as it was keeps its files."""
+        if self.assistant is None or not self.assistant.is_there(actor.tenant_id):
+            return draft.skill_files
+        names = {str(skill.get("key") or skill["name"]): str(skill["name"]) for skill in draft.skills}
+        written = dict(draft.skill_files)
+        for part in design.parts:
+            name = names.get(part.key, part.key)
+            if not isinstance(part.does, Follow) or name not in written:
+                continue
+            if any(part in one.parts for one in known):
+                del written[name]
+                continue
+            page = await self.assistant.write_body(
+                actor.tenant_id, written[name][SKILL_FILE], part.does.instructions or part.words
+            )
+            written[name] = {**written[name], SKILL_FILE: page}
+        return written
+
+    async def _prove(
+        self, actor: Actor, agent_id: str, request: exchange.CreateAgent | exchange.RewriteAgent
+    ) -> None:
+        """What was written has been run: once on sample data, before anybody is offered a test. Then its
+        design is kept beside exactly this content."""
+        dry = exchange.RunTest(agent_id, TestMode.DRY.value, places=request.places, example=request.example)
+        report = await self._report(actor, dry)
         if report.verdict is Verdict.FAILED:
             problem = report.problems[0] if report.problems else {}
             code = str(problem.get("code"))
             said = str(problem.get("message", "it stopped unexpectedly"))
             code = "skill_invalid" if code in FAULTS_OF_A_SCRIPT else code
             raise Invalid(f"The skill did not pass its first run on sample data: {said}", code=code)
+        async with self.agents.db.transaction() as session:
+            design = request.design.model_dump(mode="json")
+            await store.put_design(session, actor.tenant_id, agent_id, report.version_hash, design)
 
-    async def _test(self, actor: Actor, agent_id: str, mode: str) -> Outcome:
-        report = await self._report(actor, agent_id, TestMode(mode))
-        found: dict[str, Any] = report.output or {}
+    async def _test(self, actor: Actor, request: exchange.RunTest) -> Outcome:
+        report = await self._report(actor, request)
+        output: object = report.output
+        found = cast("dict[str, Any]", output) if isinstance(output, dict) else {}
         problem = report.problems[0] if report.problems else {}
         effects = tuple(
             exchange.Effect(
-                str(effect.get("summary", "")),
+                _plainly(str(effect.get("words") or effect.get("summary", ""))),
                 str(effect.get("access", "")),
                 _place(effect),
             )
-            for effect in report.effects
+            for effect in report.manifest or report.effects  # the manifest has those of every branch
             if effect.get("tool") != INBOX  # a delivery to the person's own inbox is no change outside
         )
         return exchange.TestFinished(
@@ -144,27 +237,43 @@ class Doer:
             verdict=report.verdict.value,
             report=report.text,
             effects=effects,
-            read=tuple(str(name) for name in found.get("databases", ())),
-            items=found.get("items"),
+            read=_names_of(found.get("databases") or found.get("read")),
+            items=found.get("items") if isinstance(found.get("items"), int) else None,
             sample_data=report.sample_data,
             problem=problem.get("message"),
             code=problem.get("code"),
+            faults=tuple(report.fault_words),
+            full=report.suite is Suite.FULL,
+            steps=tuple((str(step["name"]), str(step["status"])) for step in report.skill_results),
         )
 
-    async def _report(self, actor: Actor, agent_id: str, mode: TestMode) -> TestReport:
-        test_id = await self.agents.start_test(actor, agent_id, mode)
-        return await self.agents.await_test(actor, test_id, TEST_SECONDS)
+    async def _report(self, actor: Actor, request: exchange.RunTest) -> TestReport:
+        mode = TestMode(request.mode)
+        places = [_shape(place) for place in request.places] if mode is TestMode.DRY else []
+        test_id = request.under_way or await self.agents.start_test(
+            actor,
+            request.agent_id,
+            mode,
+            request.example,
+            suite=Suite.FULL if request.full else Suite.QUICK,
+            resources=places,
+            confirm_effects=mode is TestMode.LIVE,
+        )
+        return await self.agents.await_test(actor, test_id, FULL_SECONDS if request.full else TEST_SECONDS)
 
     async def _activate(self, actor: Actor, agent_id: str, test_id: str) -> Outcome:
         report = await self.agents.await_test(actor, test_id, TEST_SECONDS)
         agent = await self.agents.activate(
             actor, agent_id, test_id=test_id, manifest_hash=report.manifest_hash
         )
-        return exchange.Activated(agent.id, agent.name, agent.version, agent.next_fire_at, agent.timezone)
+        minutes = agent.event_config.interval_minutes if agent.event_config else None
+        return exchange.Activated(
+            agent.id, agent.name, agent.version, agent.next_fire_at, agent.timezone, minutes
+        )
 
-    async def _run(self, actor: Actor, agent_id: str) -> Outcome:
+    async def _run(self, actor: Actor, agent_id: str, example: dict[str, Any] | None) -> Outcome:
         agent = await self.agents.get(actor, agent_id)
-        execution_id = await self.agents.start_run(actor, agent_id)
+        execution_id = await self.agents.start_run(actor, agent_id, example)
         try:
             async with asyncio.timeout(RUN_SECONDS):
                 await self.agents.runs.wait_for(actor, execution_id)
@@ -186,7 +295,17 @@ class Doer:
     async def known_integrations(self, actor: Actor) -> tuple[exchange.Integration, ...]:
         views = await self.integrations.list_integrations(actor)
         return tuple(
-            exchange.Integration(view.id, view.title, view.configured, tuple(view.asks), tuple(view.words))
+            exchange.Integration(
+                view.id,
+                view.title,
+                view.configured,
+                tuple(view.asks),
+                tuple(view.words),
+                view.sign_in,
+                tuple(view.resource_kinds),
+                tuple(view.events),
+                tuple(tool.name for tool in view.tools),
+            )
             for view in views
         )
 
@@ -210,7 +329,7 @@ class Doer:
             found = await self.integrations.samples.list_resources(integration)
         else:
             found = await self.integrations.list_resources(actor, connection_id)
-        return exchange.ResourcesListed(tuple(_resource(item) for item in found))
+        return exchange.ResourcesListed(integration, tuple(_resource(item) for item in found))
 
     async def _describe(
         self,
@@ -227,7 +346,20 @@ class Doer:
             else:
                 found = await self.integrations.describe_resource(actor, connection_id, resource_id)
             described.append(_resource(found))
-        return exchange.ResourcesDescribed(tuple(described))
+        return exchange.ResourcesDescribed(integration, tuple(described))
+
+
+def _plainly(words: str) -> str:
+    """An effect's words with values named as people know them."""
+    named = re.sub(r"steps\[[^]]*\]\.output\.(\w+)", lambda m: m[1].replace("_", " "), words)
+    return named.replace("; only if", " only if").removesuffix(", once").replace(", once only if", " only if")
+
+
+def _names_of(value: object) -> tuple[str, ...]:
+    """Names of places that a report says it has read."""
+    if not isinstance(value, (list, tuple)):
+        return ()
+    return tuple(str(one) for one in cast("list[object]", value) if isinstance(one, str))
 
 
 def _place(effect: dict[str, Any]) -> str:
@@ -235,7 +367,7 @@ def _place(effect: dict[str, Any]) -> str:
     return str(destination.get("name", ""))
 
 
-def _fields(draft: AgentDraft, connection_id: str | None) -> dict[str, Any]:
+def _fields(draft: AgentDraft, connections: Mapping[str, str]) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "name": draft.name,
         "description": draft.description,
@@ -245,13 +377,49 @@ def _fields(draft: AgentDraft, connection_id: str | None) -> dict[str, Any]:
         "integrations": list(draft.integrations),
         "skills": [dict(skill) for skill in draft.skills],
     }
-    if connection_id is not None:
-        fields["connections"] = dict.fromkeys(draft.integrations, connection_id)
+    event = getattr(draft, "event_config", None)
+    fields["event_config"] = dict(event) if event else None
+    fields["connections"] = {
+        name: chosen for name, chosen in connections.items() if name in draft.integrations
+    }
     return fields
 
 
+def _shape(place: Resource) -> dict[str, Any]:
+    fields = [
+        {"name": field.name, "type": field.type, "options": list(field.options)}
+        for field in place.fields or ()
+    ]
+    return {"id": place.id, "name": place.name, "fields": fields}
+
+
+def design_of(agent: Agent) -> Design:
+    """Of an agent that was not made in a conversation: its skills as they are."""
+    parts: list[Part] = []
+    for skill in sorted(agent.skills, key=lambda one: one.order):
+        before = [part.key for part in parts][-1:]
+        needs = tuple(before if skill.needs is None else skill.needs)
+        does = Keep(skill=skill.name, source=skill.source.value, version=skill.version, config=skill.config)
+        condition = Condition(words=skill.when, expression=skill.when) if skill.when else None
+        parts.append(Part(key=skill.key, does=does, needs=needs, condition=condition))
+    event = {"scheduled": "scheduled", "event_driven": "event_driven"}.get(
+        agent.trigger_type.value, "on_demand"
+    )
+    plan = Schedule.model_validate({"cron": agent.schedule or "", "timezone": agent.timezone, "event": event})
+    starts = None
+    if agent.event_config is not None:
+        told = agent.event_config
+        place = Place(id=told.resource, name=told.resource) if told.resource else None
+        starts = Happening(
+            service=told.integration, event=told.event, place=place, interval_minutes=told.interval_minutes
+        )
+    design = Design(outline=Outline(parts=tuple(parts), starts=starts), destination="inbox")
+    return design.having("said", schedule=plan, name=agent.name)
+
+
 def _connection(item: Connection) -> exchange.Connection:
-    return exchange.Connection(item.id, item.integration_id, item.workspace_name, item.status in WORKS)
+    works = item.status in WORKS
+    return exchange.Connection(item.id, item.integration_id, item.workspace_name, works, item.created_at)
 
 
 def _resource(item: SeenResource) -> Resource:

@@ -1,14 +1,39 @@
-"""The agent as rows of plain words: label, value, origin."""
+"""The agent in plain words: its numbered steps, and rows of label, value and origin."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
+from omniforge.builder.design import Design
 from omniforge.builder.exchange import Facts
+from omniforge.builder.happenings import happening_words
+from omniforge.builder.outline import (
+    Brief,
+    Check,
+    Compare,
+    Condition,
+    Content,
+    Create,
+    Decide,
+    Extract,
+    Fetch,
+    Fill,
+    Follow,
+    Keep,
+    Match,
+    Part,
+    Post,
+    Report,
+    Summarise,
+    Transform,
+    Update,
+)
+from omniforge.builder.parts import MADE
 from omniforge.builder.state import ConversationState
 from omniforge.builder.understanding.cron_words import moment_words, next_times, read_back
 from omniforge.builder.understanding.shaping import EDITED, Only, OrderRule
-from omniforge.builder.understanding.slots import Slots
 from omniforge.builder.understanding.text import listed
 from omniforge.builder.understanding.windows import window_words
 
@@ -18,6 +43,28 @@ Row = tuple[str, str, str]
 SUGGESTED = {"default": " *(my suggestion)*", "found": " *(found)*"}
 
 FORMATS = {"bullets": "bullets", "table": "a table", "plain": "plain sentences"}
+CONTENTS = {
+    Content.FULL: "everything",
+    Content.SUMMARY: "a summary",
+    Content.SUMMARY_AND_LINK: "a summary with a link to the whole",
+    Content.TEXT: "this text",
+}
+MOST_NAMED = 8
+TIMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One part in words: what it does, and its details."""
+
+    number: int
+    key: str
+    text: str
+    rows: tuple[Row, ...] = ()
+
+
+def titles_of(facts: Facts) -> dict[str, str]:
+    return {integration.name: integration.title for integration in facts.integrations}
 
 
 def order_words(rules: Sequence[OrderRule]) -> str:
@@ -45,60 +92,232 @@ def only_words(rules: Sequence[Only]) -> str:
 
 
 def zone_of(state: ConversationState, facts: Facts) -> str:
-    plan = state.slots.schedule
-    return (plan.timezone if plan else None) or facts.timezone
+    return zone_in(state.design, facts)
 
 
-def when_words(slots: Slots, zone: str) -> str:
-    plan = slots.schedule
-    if plan is None or plan.event == "on_demand":
+def zone_in(design: Design, facts: Facts) -> str:
+    return (design.schedule.timezone if design.schedule else None) or facts.timezone
+
+
+# --- the parts ------------------------------------------------------------------------------------
+
+
+def steps_of(design: Design, titles: Mapping[str, str]) -> list[Step]:
+    """Every part with its number, what it waits for, and when it is left out."""
+    numbers = {part.key: at for at, part in enumerate(design.parts, 1)}
+    return [
+        Step(
+            numbers[part.key],
+            part.key,
+            _sentence(design, part, numbers, titles),
+            tuple(_details(design, part)),
+        )
+        for part in design.parts
+    ]
+
+
+def _sentence(design: Design, part: Part, numbers: Mapping[str, int], titles: Mapping[str, str]) -> str:
+    text = does_words(design, part, titles)
+    if part.condition:
+        when = "in every other case" if part.condition.otherwise else f"only if {_condition(part.condition)}"
+        text = f"{text} — {when}"
+    beside = [
+        numbers[p.key]
+        for p in design.parts
+        if p.key != part.key and set(p.needs) == set(part.needs) and not p.condition and not part.condition
+    ]
+    if len(part.needs) > 1:
+        text = f"{text}, after {listed(str(numbers[n]) for n in part.needs if n in numbers)}"
+    if beside:
+        text = f"{text} (at the same time as {listed(map(str, beside))})"
+    return text
+
+
+def _condition(condition: Condition) -> str:
+    """As it was said; a plain comparison names what is compared where the person said "it"."""
+    told = re.fullmatch(r"\s*([a-z_]\w*)\s*==\s*['\"]([^'\"]+)['\"]\s*", condition.expression)
+    return f"the {_value(told[1])} is {told[2]}" if told else _plain(condition.words)
+
+
+def _plain(words: str) -> str:
+    return words.strip().removeprefix("if ").removeprefix("when ").strip() or "it applies"
+
+
+def does_words(  # noqa: C901, PLR0912 - one line for each operation
+    design: Design, part: Part, titles: Mapping[str, str]
+) -> str:
+    """What a part does, in a few words."""
+    title = titles.get(part.service or "", (part.service or "").title())
+    used = design.uses.get(part.key)
+    by = f" (with the public skill {used.title})" if used else ""
+    match part.does:
+        case Report(places=places):
+            return f"Read {_named([p.name for p in places], f'{title}')} in {title} and write a report{by}"
+        case Brief():
+            return f"Write a briefing about the new entry{by}"
+        case Fetch(url=url):
+            return f"Read {url or 'a web address'}{by}"
+        case Post(place=place, urgent=urgent):
+            what = "an urgent message" if urgent else "a message"
+            return f"Post {what} to {place.name if place else 'a place'} in {title}{by}"
+        case Create(place=place):
+            made = MADE.get(part.service or "", "entry")
+            return f"Create {_article(made)} in {f'{place.name} ({title})' if place else title}{by}"
+        case Update(place=place):
+            return (
+                f"Change the {MADE.get(part.service or '', 'entry')} in {place.name if place else title}{by}"
+            )
+        case Summarise():
+            return f"Put what was found into one summary{by}"
+        case Transform():
+            return f"Work out the values that are needed{by}"
+        case Compare(left=left, right=right):
+            return f"Compare {_value(left)} with {_value(right)}{by}"
+        case Extract(source=source):
+            return f"Read the {source.replace('_', ' ')}{by}"
+        case Fill(form=form):
+            return f"Fill the {form} form{by}".replace("form form", "form")
+        case Match(by=names):
+            return f"Find the one that belongs to it by {listed(map(_value, names)) or 'its number'}{by}"
+        case Check():
+            return f"Check that everything is there, and mark what is not{by}"
+        case Decide(verdict=verdict):
+            return f"Decide: {verdict}{by}"
+        case Follow(instructions=told):
+            return f"Do this: {told}"
+        case Keep(skill=skill, source=source):
+            whose = "public skill" if source == "public" else "skill"
+            return f"Use the {whose} {skill}"
+
+
+def _details(design: Design, part: Part) -> list[Row]:
+    origin = {slot: o for slot, o in design.origins.items() if slot.startswith(f"{part.key}.")}
+
+    def row(label: str, value: str, slot: str) -> Row:
+        return (label, value, origin.get(f"{part.key}.{slot}", "said"))
+
+    match part.does:
+        case Report():
+            return _report_rows(part.does, row)
+        case Brief(include=include) if include:
+            return [row("Includes", _named(include), "include")]
+        case Post(content=content, text=text, place=place):
+            rows = [row("Place", place.name, "place")] if place else []
+            said = f"“{text}”" if content is Content.TEXT else CONTENTS[content]
+            return [*rows, row("What is posted", said, "content")]
+        case Create(title=title, values=values):
+            shown = [f"{name}: {value}" for name, value in values.items()]
+            rows = [row("Title", title, "title")] if title else []
+            return [*rows, *([row("Holds", "; ".join(shown), "values")] if shown else [])]
+        case Update(values=values) if values:
+            return [row("Sets", "; ".join(f"{name}: {value}" for name, value in values.items()), "values")]
+        case Extract(fields=fields) if fields:
+            return [row("Information", ", ".join(map(_value, fields)), "fields")]
+        case Fill(fields=fields) if fields:
+            return [row("Fields", ", ".join(map(_value, fields)), "fields")]
+        case Match(missing=missing):
+            return [row("If there is none", f"stop with “{missing}”", "missing")] if missing else []
+        case Check(required=required, known=known):
+            rows = [row("Must be there", ", ".join(map(_value, required)), "required")] if required else []
+            told = [f"{_value(name)}: {listed(values, 'or')}" for name, values in known.items()]
+            return [*rows, *([row("Must be one of", "; ".join(told), "known")] if told else [])]
+        case _:
+            return []
+
+
+def _report_rows(report: Report, row: Callable[[str, str, str], Row]) -> list[Row]:
+    found = [
+        ("Reads", listed(p.name for p in report.places), "places"),
+        ("Time covered", window_words(report.window) if report.window else "", "window"),
+        ("Information", ", ".join(report.fields), "fields"),
+        ("Entries", only_words(report.only), "only"),
+        ("Format", FORMATS[report.format] if report.format else "", "format"),
+        ("Grouped by", report.group or "", "group"),
+        ("Order", order_words(report.order), "order"),
+    ]
+    return [row(label, value, slot) for label, value, slot in found if value]
+
+
+def _named(names: Sequence[str], nothing: str = "") -> str:
+    if len(names) > MOST_NAMED:
+        return f"{', '.join(names[:MOST_NAMED])} and {len(names) - MOST_NAMED} more"
+    return listed(names) or nothing
+
+
+def _value(name: str) -> str:
+    """`insurance_provider` and `extract-invoice.total` as people read them."""
+    side, dot, field = name.rpartition(".")
+    own = field.replace("_", " ")
+    return f"the {own} of {side.removeprefix('extract-').replace('-', ' ')}" if dot else own
+
+
+def _article(noun: str) -> str:
+    return f"an {noun}" if noun[:1] in "aeiou" else f"a {noun}"
+
+
+# --- the whole agent ------------------------------------------------------------------------------
+
+
+def when_words(design: Design, zone: str, titles: Mapping[str, str]) -> str:
+    plan = design.schedule
+    if design.outline.starts is not None and design.outline.starts.service:
+        return happening_words(design.outline.starts, titles.get(design.outline.starts.service, ""))
+    if plan is None or plan.event != "scheduled":
         return "whenever you ask"
     notes = f" — {'; '.join(plan.notes)}" if plan.notes and plan.origin == "derived" else ""
     return f"{read_back(plan.cron, zone)}{notes}"
 
 
-def rows_of(slots: Slots, zone: str, name: str | None) -> list[Row]:
-    """The agent in words, one row per slot that is filled."""
-    origin = slots.origins
+def wide_rows(design: Design, zone: str, titles: Mapping[str, str], name: str | None) -> list[Row]:
+    """When it runs, where its result goes, what it is called."""
     rows: list[Row] = []
-    if slots.sources:
-        rows.append(("Reads", listed(s.name for s in slots.sources), origin.get("sources", "said")))
-    if slots.window:
-        rows.append(("Time covered", window_words(slots.window), origin.get("window", "said")))
-    if slots.fields:
-        rows.append(("Information", ", ".join(slots.fields), origin.get("fields", "said")))
-    if slots.only:
-        rows.append(("Entries", only_words(slots.only), origin.get("only", "said")))
-    if slots.format:
-        rows.append(("Format", FORMATS[slots.format], origin.get("format", "said")))
-    if slots.group:
-        rows.append(("Grouped by", slots.group, origin.get("group", "said")))
-    if slots.order:
-        rows.append(("Order", order_words(slots.order), origin.get("order", "said")))
-    if slots.schedule:
-        rows.append(
-            ("When", when_words(slots, zone), slots.schedule.origin if slots.said("schedule") else "default")
-        )
-    if slots.destination:
-        rows.append(("Goes to", "your inbox here", origin.get("destination", "default")))
+    if design.schedule:
+        origin = design.schedule.origin if design.said("schedule") else "default"
+        rows.append(("When", when_words(design, zone, titles), origin))
+    if design.destination:
+        rows.append(("Goes to", "your inbox here", design.origins.get("destination", "default")))
     if name:
-        rows.append(("Name", name, origin.get("name", "derived")))
+        rows.append(("Name", name, design.origins.get("name", "derived")))
     return rows
+
+
+def rows_of(design: Design, zone: str, titles: Mapping[str, str], name: str | None) -> list[Row]:
+    """Everything as rows; details of a part carry its number when there are several."""
+    steps = steps_of(design, titles)
+    several = len(steps) > 1
+    rows: list[Row] = []
+    for step in steps:
+        rows += [(f"{step.number}", step.text, "said")] if several else []
+        rows += [(f"{step.number}. {a}" if several else a, b, c) for a, b, c in step.rows]
+    return [*rows, *wide_rows(design, zone, titles, name)]
+
+
+def told(design: Design, zone: str, titles: Mapping[str, str], name: str | None) -> str:
+    """The numbered list of what happens, each step with its details, and what holds for all of it."""
+    lines: list[str] = []
+    for step in steps_of(design, titles):
+        lines.append(f"{step.number}. {step.text}")
+        lines += [
+            f"    - **{label}:** {value}{SUGGESTED.get(origin, '')}" for label, value, origin in step.rows
+        ]
+    numbered = "\n".join(lines)
+    wide = bullets(wide_rows(design, zone, titles, name))
+    return "\n\n".join(part for part in (numbered, wide) if part)
 
 
 def bullets(rows: Sequence[Row]) -> str:
     return "\n".join(f"- **{label}:** {value}{SUGGESTED.get(origin, '')}" for label, value, origin in rows)
 
 
-def next_words(slots: Slots, zone: str, facts: Facts) -> str:
-    """The next two times of a plan, in words."""
-    plan = slots.schedule
+def next_words(design: Design, zone: str, facts: Facts) -> str:
+    """The next three times of a plan, in words."""
+    plan = design.schedule
     if plan is None or plan.event != "scheduled":
         return ""
-    times = [moment_words(moment, zone) for moment in next_times(plan.cron, zone, facts.now)]
+    times = [moment_words(moment, zone) for moment in next_times(plan.cron, zone, facts.now, TIMES)]
     assumed = (
         ""
         if plan.timezone or facts.zone_known
         else " I don't know your time zone, so I took this one; a city is enough to change it."
     )
-    return f"The next two times would be {listed(times)}.{assumed}"
+    return f"The next three times would be {listed(times)}.{assumed}"

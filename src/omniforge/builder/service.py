@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -12,9 +13,11 @@ from zoneinfo import ZoneInfo, available_timezones
 from omniforge.builder import store
 from omniforge.builder.conversation import begin, recap, respond
 from omniforge.builder.exchange import Facts, Reply, Turn
+from omniforge.builder.hearing import Hearing
 from omniforge.builder.live import Arrival, Tell, arrivals, unheard
 from omniforge.builder.outcomes import resume
 from omniforge.builder.phases import SessionStatus
+from omniforge.builder.replies import without_slips
 from omniforge.builder.requests import Binding, Doer, unbound
 from omniforge.builder.schemas import (
     Completed,
@@ -67,6 +70,7 @@ class BuilderService:
         self.db = db
         self.events = events
         self.doer = doer
+        self.hearing = Hearing(doer.assistant)
         self.clock = clock
         self.settings = settings
         self._busy: set[tuple[str, str, str]] = set()
@@ -124,6 +128,7 @@ class BuilderService:
                 )
             facts = await self._facts(actor, row)
             state = ConversationState.model_validate(row.state)
+            state, facts = await self.hearing.hear(actor, state, message, facts, tell)
             turn = respond(state, message, facts)
             for _ in range(MAX_REQUESTS):
                 if turn.request is None:
@@ -133,7 +138,8 @@ class BuilderService:
                 outcome = await self.doer.do(actor, row.id, turn.request, binding)
                 facts = await self._facts(actor, row)
                 turn = resume(turn.state, outcome, facts)
-            return await self._store(actor, row, message, client_message_id, turn)
+            reply = await self.hearing.speak(actor, turn.state, _reply_of(turn))
+            return await self._store(actor, row, message, client_message_id, replace(turn, reply=reply))
 
     async def tell_arrival(self, arrived: ConnectionArrived) -> None:
         """Let conversations that are open hear that a sign-in ended well."""
@@ -248,6 +254,7 @@ class BuilderService:
         slips = forbidden_words("\n".join([reply.text, *reply.actions]), reply.quoted)
         if slips:
             log.error("a reply in the phase %s used technical words: %s", reply.phase, slips)
+            reply = without_slips(reply)
         now = self.clock.now()
         payload = {"session_id": row.id, "phase": reply.phase}
         event = Event("conversation.replied", f"conversation:{row.id}", now, actor.by, payload)

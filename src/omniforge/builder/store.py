@@ -49,6 +49,43 @@ class MessageRow(Base):
     at: Mapped[datetime]
 
 
+class DesignRow(Base):
+    """What an agent was made of in a conversation; good for exactly the content of this hash."""
+
+    __tablename__ = "builder_designs"
+
+    tenant_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    agent_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    content_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    design: Mapped[dict[str, Any]]
+
+
+async def get_design(
+    session: AsyncSession, tenant_id: str, agent_id: str, content_hash: str
+) -> dict[str, Any] | None:
+    """The design of this content; None when it was made elsewhere."""
+    row = await session.get(DesignRow, (tenant_id, agent_id, content_hash))
+    return None if row is None else row.design
+
+
+async def designs_of(session: AsyncSession, tenant_id: str, agent_id: str) -> list[dict[str, Any]]:
+    """Every design that an agent was made of."""
+    mine = select(DesignRow.design).where(DesignRow.tenant_id == tenant_id, DesignRow.agent_id == agent_id)
+    return list(await session.scalars(mine))
+
+
+async def put_design(
+    session: AsyncSession, tenant_id: str, agent_id: str, content_hash: str, design: dict[str, Any]
+) -> None:
+    row = await session.get(DesignRow, (tenant_id, agent_id, content_hash))
+    if row is None:
+        session.add(
+            DesignRow(tenant_id=tenant_id, agent_id=agent_id, content_hash=content_hash, design=design)
+        )
+    else:
+        row.design = design
+
+
 async def get_session(session: AsyncSession, actor: Actor, session_id: str) -> SessionRow:
     row = await session.scalar(
         select(SessionRow).where(

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from omniforge.builder.exchange import Facts, RunFinished, TestFinished
+from omniforge.builder.exchange import Facts
+from omniforge.builder.outline import Content
+from omniforge.builder.phases import Phase
 from omniforge.builder.rows import Row, bullets
 from omniforge.builder.state import Resource
-from omniforge.builder.understanding.slots import Slots
 from omniforge.builder.understanding.text import LONGEST_MESSAGE, listed
-from omniforge.builder.understanding.windows import window_words
 
 NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 
+
 MINUTES_TO_CONNECT = 2
+MOST_SHOWN = 20
 
 HELLO = (
-    "I can take over a report you make again and again: I read your databases, write it up and have it ready when "
-    "you need it. Nothing runs before you have seen it and said yes."
+    "I can take over work you do again and again: reading what is in your services, writing it up, posting it, "
+    "filling and checking forms, at fixed times or as soon as something happens. Nothing runs before you have seen "
+    "it and said yes."
 )
 
 WISH = "What would you like to have done for you? For example: *a weekly report of what changed in our Notion projects*."
@@ -25,6 +28,38 @@ WISH = "What would you like to have done for you? For example: *a weekly report 
 OFFER_REPORT = "Shall I write you a regular report of what changes in {title}? I'd say yes; or tell me what it should do."
 
 SERVICE = "Where do the things for the report live? I can read {titles}. I'd take {first}: is that right?"
+
+STARTS = "Where is it tracked? I can watch {titles}. I'd take {first}: is that right?"
+
+WHERE = "Where shall I {what}? I can do it in {titles}. I'd take {first}."
+
+WEB_ADDRESS = "Which address shall I read? Paste the whole of it, for example *https://example.com/news*."
+
+MAIL_ADDRESS = "To which address shall it go? For example *team@example.com*."
+
+EVENT_TEST = (
+    "How will you know that it works? Two ways:\n\n- **A** a test on the latest entry, which changes and sends "
+    "nothing\n- **B** a real test, which does everything for real\n\nI'd take A."
+)
+
+EDIT_WHAT = (
+    "What shall I change about **{name}**? For example: *also post a summary to Slack*, *Tuesdays at 10*."
+)
+
+PARK = (
+    "We are still building **{title}**, and I do one at a time. Shall I put it aside and begin the new one? "
+    "(I'd say no: first finish this one.)"
+)
+
+PARKED = "I put **{title}** aside; say *go on with* and its name to take it up again."
+
+RETURN_TO = "This was put aside. Shall we go on with one of them?"
+
+CONTENT_OPTIONS = (
+    (Content.FULL.value, "Everything"),
+    (Content.SUMMARY.value, "A summary"),
+    (Content.SUMMARY_AND_LINK.value, "A summary with a link to the whole"),
+)
 
 TOO_LONG = (
     f"That is longer than I can read at once (at most {LONGEST_MESSAGE:,} characters). Please say it shorter; "
@@ -45,6 +80,11 @@ STARTED_OVER = "We start over. {draft}"
 
 NO_SHARE = "I can't {what} agents yet. What I can do now: build, change, test, switch on and run your own."
 
+NO_PUBLISH = (
+    "Offering agents to customers under a brand of your own isn't possible here yet. What I can do now: build, change, "
+    "test, switch on, run and share agents with your colleagues."
+)
+
 SAMPLE_QUESTION = "Without {title} I can build and test it with sample data, and you connect {title} later. Shall we do that? (I'd say yes.)"
 
 SAMPLE_TEST = "Shall I show it with sample data instead? (I'd say yes.) Or name another time, for example *last 30 days*."
@@ -54,15 +94,95 @@ ANYTHING_ELSE = (
 )
 
 
-def counted(n: int, noun: str) -> str:
-    return f"{NUMBERS[n] if n < len(NUMBERS) else n} {noun}{'' if n == 1 else 's'}"
+def counted(n: int, noun: str, several: str = "") -> str:
+    return f"{NUMBERS[n] if n < len(NUMBERS) else n} {noun if n == 1 else several or noun + 's'}"
 
 
-def connect_question(title: str) -> str:
+def step_of(phase: Phase) -> str:
+    """Where we are on the way to an agent that works."""
+    steps = {
+        Phase.DISCOVERY: 1,
+        Phase.OAUTH_FLOW: 2,
+        Phase.REQUIREMENTS: 3,
+        Phase.GENERATION: 3,
+        Phase.TESTING: 4,
+        Phase.ACTIVATION: 5,
+    }
+    return f"*(step {steps[phase]} of 5)*" if phase in steps else ""
+
+
+def unsure_question(words: str) -> str:
+    return (
+        f"I'm not sure what to do with this part: *{words}*. Say it in other words, for example *post it to #team*, or "
+        "*leave it out*. I'd leave it out."
+    )
+
+
+def connect_question(title: str, first: bool) -> str:
+    if not first:
+        return (
+            f"For that, {title} must be connected once; that takes about {MINUTES_TO_CONNECT} minutes. "
+            f"Shall we connect {title} now? (I'd say yes.)"
+        )
     return (
         f"That is something I can take over for you. First {title} must be connected once; that takes about "
         f"{MINUTES_TO_CONNECT} minutes. Shall we connect {title} now? (I'd say yes.)"
     )
+
+
+def key_question(title: str) -> str:
+    return (
+        f"{title} is connected by typing in its data, and secrets don't belong in a conversation: open *Connections*, "
+        f"choose {title} and fill it in there. Say *done* when you are through, or *sample data* to go on without it."
+    )
+
+
+def library_question(step: str, title: str, author: str, used: int) -> str:
+    whose = f" by {author}" if author else ""
+    often = f"used by {counted(used, 'agent')}" if used else "not used by an agent yet"
+    return (
+        f"For this step there is something already: *{step}*.\n\n- **A** use the public skill **{title}**{whose}, "
+        f"{often}\n- **B** make one of your own\n\nI'd take A."
+    )
+
+
+def place_question(purpose: str, kind: str, default: Sequence[str]) -> str:
+    taken = f" I'd take {default[0]}." if default else ""
+    return f"Which {kind} {purpose}?{taken}"
+
+
+def content_question(where: str, said: Content) -> str:
+    letter = chr(65 + [key for key, _ in CONTENT_OPTIONS].index(said.value))
+    return f"What shall appear in {where}? I'd take {letter}."
+
+
+def names_question(source: str, default: Sequence[str]) -> str:
+    what = source.replace("_", " ")
+    plain = listed(name.replace("_", " ") for name in default)
+    return (
+        f"**Which information** shall I read from the {what}? Name it as it stands there, for example *policy number, "
+        f"patient name and date*. I'd take {plain}."
+    )
+
+
+def include_question(fields: Sequence[str]) -> str:
+    return (
+        f"1. **What** shall be in the briefing? There is: {', '.join(fields) or 'only the title'}. I'd take all of it.\n"
+        "2. **Where** shall I put it? I'd put it in your inbox here.\n\nFor example: *status and owner, in my inbox*. "
+        "Or say *you choose*."
+    )
+
+
+def values_question(step: str, slot: str, fields: Sequence[str]) -> str:
+    there = f" There is: {', '.join(fields)}." if fields else ""
+    asked = {
+        "text": "What shall the message say? Names of values in braces are filled in, for example *Welcome, {name}!* "
+        "I'd write *Done.*",
+        "title": "What shall it be called? Names of values in braces are filled in, for example *Kick-off for {name}*. "
+        "I'd take *{title}*.",
+        "values": f"What shall be set there?{there} For example: *set Status to Done*.",
+    }
+    return f"**{step}:** {asked.get(slot, asked['text'])}"
 
 
 def sign_in_text(title: str, asks: Sequence[str], url: str, again: bool) -> str:
@@ -79,17 +199,25 @@ def nothing_arrived(title: str) -> str:
 
 
 def connected_text(title: str, workspace: str | None, resources: Sequence[Resource], sample: bool) -> str:
+    kind = resources[0].kind if resources else "database"
     if sample:
-        return f"We go on with **sample data**, not with your {title}. These are the sample databases: {counts(resources)}."
-    return f"{title} is connected: workspace **{workspace}**. I can see {counted(len(resources), 'database')}: {counts(resources)}."
+        return f"We go on with **sample data**, not with your {title}. These are the sample {plural(kind)}: {counts(resources)}."
+    seen = counted(len(resources), kind, plural(kind))
+    return f"{title} is connected: workspace **{workspace}**. I can see {seen}: {counts(resources)}."
 
 
-def nothing_shared(title: str, workspace: str | None) -> str:
-    return f"{title} is connected (workspace **{workspace}**), but no database is shared with me. Share one there, then say *yes*."
+def plural(kind: str) -> str:
+    return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+
+
+def nothing_shared(title: str, workspace: str | None, kind: str = "database") -> str:
+    return f"{title} is connected (workspace **{workspace}**), but no {kind} is shared with me. Share one there, then say *yes*."
 
 
 def counts(resources: Sequence[Resource]) -> str:
-    return ", ".join(r.name if r.items is None else f"{r.name} {r.items:,}" for r in resources)
+    shown = [r.name if r.items is None else f"{r.name} {r.items:,}" for r in resources[:MOST_SHOWN]]
+    left = len(resources) - len(shown)
+    return ", ".join(shown) + (f" and {left} more" if left else "")
 
 
 def workspaces(title: str, first: str) -> str:
@@ -125,87 +253,6 @@ def summary_question(revised: bool) -> str:
         if revised
         else "Is that right? With a yes I create it; nothing runs before you have tested it and switched it on."
     )
-
-
-def created_text(name: str, zone_words: str) -> str:
-    return f"**{name}** is created as a draft ({zone_words}). It is not switched on."
-
-
-def test_question(slots: Slots, sample: bool) -> str:
-    data = "on sample data" if sample else f"on {_span(slots)}"
-    return f"Shall I test it {data} now? It only reads, changes nothing, and shows you the report. (I'd say yes.)"
-
-
-def _span(slots: Slots) -> str:
-    span = window_words(slots.window or "last_week").replace(" (Monday to Sunday)", "")
-    return (
-        f"{span.removesuffix(' so far')}'s data"
-        if span in ("last week", "last month", "yesterday")
-        else f"data of {span}"
-    )
-
-
-def test_declined() -> str:
-    return "No test then, for now. Before it can be switched on it needs one test that went well. Say *test it* whenever you like."
-
-
-def test_text(test: TestFinished, title: str) -> str:
-    if test.verdict == "passed":
-        sample = " with **sample data**, not your own" if test.sample_data else ""
-        shown = test.report.strip()
-        return f"Here is the report from the test{sample}:\n\n---\n\n{shown}\n\n---\n\n**What it does:** {effect_words(test, title)}. In this test nothing was changed or sent."
-    if test.verdict == "no_effect":
-        places = listed(test.read) or "the databases"
-        return f"The test ran, but there was nothing to report: I looked at {places} and found no entries for that time. Nothing was changed or sent."
-    if test.verdict == "not_simulated":
-        return "Part of this could not be tried out, so the test doesn't count. Nothing was changed or sent."
-    return f"The test did not work. {test.problem or 'A step stopped unexpectedly.'} Nothing was changed or sent."
-
-
-def effect_words(test: TestFinished, title: str) -> str:
-    """What the test did and what would happen, from what was observed only."""
-    reads = f"reads {counted(len(test.read), f'{title} database')}" if test.read else "reads nothing"
-    outward = [effect.summary for effect in test.effects if effect.access in ("write", "send")]
-    writes = "writes nothing" if not outward else f"would do this outside: {'; '.join(outward)}"
-    return f"{reads}; {writes}; puts the report in your inbox here"
-
-
-def accept_question() -> str:
-    return "Does it look right? Tell me what to change, for example *put … first*, or say *looks good*."
-
-
-def activation_text(name: str, effects: Sequence[str], when: str, times: str) -> str:
-    lines = "\n".join(f"- {effect}" for effect in effects)
-    return f"From now on **{name}** would run {when}. Each time it\n\n{lines}\n\n{times}".strip()
-
-
-def activate_question(active: bool) -> str:
-    if active:
-        return "Shall I switch the changed one on? (Until you say yes the old one goes on as it is.)"
-    return "Shall I switch it on? (Until you say yes it stays a draft.)"
-
-
-def activated_text(name: str, next_run: str | None, run_phrase: str) -> str:
-    when = f"The next run is on {next_run}." if next_run else "It runs whenever you ask for it."
-    return f"**{name}** is switched on. {when} The report lands in your inbox here. *{run_phrase}* works any time."
-
-
-def not_now_text(name: str, active: bool) -> str:
-    if active:
-        return f"All right: **{name}** goes on as it was; the change is kept, but not switched on."
-    return f"All right: **{name}** stays a draft and does not run. Say *switch it on* when you want it."
-
-
-def run_text(run: RunFinished) -> str:
-    steps = "\n".join(f"- {name}: {status}" for name, status in run.steps)
-    shown = run.text.strip()
-    match run.status:
-        case "completed":
-            return f"**{run.name}** has run.\n\n{steps}\n\n{shown}".replace("\n\n\n\n", "\n\n")
-        case "no_effect":
-            return f"**{run.name}** ran, and there was nothing to do.\n\n{shown}".strip()
-        case _:
-            return f"**{run.name}** did not finish ({run.status}). {run.problem or ''} Say *run it* to try again.\n\n{steps}".strip()
 
 
 def side_answer(side: str, title: str, rows: Sequence[Row], facts: Facts, zone: str) -> str:

@@ -11,15 +11,13 @@ from typing import Annotated
 
 import typer
 
-from omniforge.cli.terminal import AsJson, Port, console, run, settings_with
+from omniforge.cli.terminal import AsJson, Port, console, plainly, run, settings_with
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 dev = typer.Typer(no_args_is_help=True, help="For developers: stand-ins for services, and the demonstration.")
-agent = typer.Typer(no_args_is_help=True, help="Agents.")
 key = typer.Typer(no_args_is_help=True, help="API keys.")
 database = typer.Typer(no_args_is_help=True, help="The database as a whole.")
 app.add_typer(dev, name="dev")
-app.add_typer(agent, name="agent")
 app.add_typer(key, name="key")
 app.add_typer(database, name="db")
 
@@ -54,14 +52,20 @@ def worker(
 @app.command()
 def chat(
     port: Port = None,
-    resume: Annotated[str | None, typer.Option(help="Go on with this conversation.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="ID", help="Go on with this conversation; 'last' is the newest.")
+    ] = None,
     listed: Annotated[bool, typer.Option("--list", help="The conversations that can be resumed.")] = False,
 ) -> None:
     """Describe work in plain words; get an agent that does it."""
     from omniforge.cli.chat import converse, list_talks  # noqa: PLC0415
 
     settings = settings_with(port)
-    run(list_talks(settings, console) if listed else converse(settings, console, resume))
+    if listed:
+        run(list_talks(settings, console))
+        return
+    with plainly():
+        converse(settings, console, resume)
 
 
 @app.command("run")
@@ -76,14 +80,6 @@ def run_agent(
 
     code = run(run_and_watch(settings_with(port), console, agent_id, input_json, as_json=as_json))
     raise typer.Exit(code)
-
-
-@agent.command("list")
-def list_agents(port: Port = None, as_json: AsJson = False) -> None:
-    """The agents of this installation."""
-    from omniforge.cli.runs import show_agents  # noqa: PLC0415
-
-    run(show_agents(settings_with(port), console, as_json=as_json))
 
 
 @key.command("create")
@@ -188,8 +184,10 @@ def simulate(
 
 
 def _add_rooms() -> None:
-    from omniforge.cli import schedule, skill, verbs  # noqa: PLC0415
+    from omniforge.cli import agent, schedule, skill, user, verbs  # noqa: PLC0415
 
+    app.add_typer(agent.app, name="agent", help="Agents: look, run, go back, share, switch on and off.")
+    app.add_typer(user.app, name="user", help="The people of this tenant.")
     app.add_typer(verbs.app, name="runs", help="Runs: look at them, stop them, answer them, do them again.")
     app.add_typer(schedule.app, name="schedule", help="Schedules: what runs by itself, and when.")
     app.add_typer(skill.app, name="skill", help="Skills: folders with a SKILL.md.")

@@ -1,4 +1,4 @@
-"""`omniforge run`, `agent list`, `key create`: asking the server, showing what it answers."""
+"""`omniforge run`, `key create`: asking the server, showing what it answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 import httpx
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.table import Table
 
 from omniforge.cli.server import api, ask
 from omniforge.core.config import Settings
@@ -60,10 +59,12 @@ def parse_object(text: str) -> dict[str, Any]:
     return value  # pyright: ignore[reportUnknownVariableType]
 
 
-async def find_agent(client: httpx.AsyncClient, agent: str) -> str:
-    """The id of the agent with this id or name."""
-    found: dict[str, Any] = await ask(client, "GET", "/api/v1/agents", params={"search": agent, "limit": 200})
-    items: list[dict[str, Any]] = found["agents"]
+async def find_agent(client: httpx.AsyncClient, agent: str, *, archived: bool = False) -> str:
+    """The id of the agent with this id or name; `archived`: also of a deleted one."""
+    items: list[dict[str, Any]] = []
+    for status in ({}, {"status": "archived"}) if archived else ({},):
+        params = {"search": agent, "limit": 200} | status
+        items += (await ask(client, "GET", "/api/v1/agents", params=params))["agents"]
     exact = [item for item in items if agent in (item["id"], item["name"])]
     named = exact or [item for item in items if item["name"].lower() == agent.lower()]
     if len(named) == 1:
@@ -123,21 +124,6 @@ def show_execution(console: Console, execution: dict[str, Any]) -> None:
         console.print(Markdown(result["text"]))
     if execution.get("error"):
         console.print(execution["error"]["message"])
-
-
-async def show_agents(settings: Settings, console: Console, *, as_json: bool) -> None:
-    async with api(settings) as client:
-        found: dict[str, Any] = await ask(client, "GET", "/api/v1/agents", params={"limit": 200})
-    if as_json:
-        sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
-        return
-    if not found["agents"]:
-        console.print("No agents yet. 'omniforge chat' makes one.")
-        return
-    table = Table("id", "name", "status", "next run")
-    for item in found["agents"]:
-        table.add_row(item["id"], item["name"], item["status"], next_run(item))
-    console.print(table)
 
 
 def next_run(agent: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from omniforge.core.logs import set_up_logs
 
 if TYPE_CHECKING:
     from omniforge.bootstrap import Installation
+
+START_SECONDS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,26 @@ async def api(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
         if await _answers(client):
             yield client
             return
-        async with serving(settings):
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(serving(settings))
+            except Unavailable as error:
+                if error.code not in ("already_running", "port_in_use"):
+                    raise
+                await _wait_for_start(client)  # somebody else's server was just starting
             yield client
+
+
+async def _wait_for_start(client: httpx.AsyncClient) -> None:
+    for _ in range(int(START_SECONDS / 0.2)):
+        if await _answers(client):
+            return
+        await asyncio.sleep(0.2)
+    raise Unavailable(
+        f"Another OmniForge process works on these data, but it does not answer at {client.base_url}. "
+        "If it listens elsewhere, name its port with --port.",
+        code="already_running",
+    )
 
 
 async def _answers(client: httpx.AsyncClient) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -28,8 +29,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdou
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
     """Do the work of a command; our errors become one line on stderr and an exit code."""
-    try:
+    with plainly():
         return asyncio.run(work)
+
+
+@contextmanager
+def plainly() -> Generator[None]:
+    """Our errors become one line on stderr and an exit code."""
+    try:
+        yield
     except OmniForgeError as error:
         status = getattr(error, "http_status", 0) or error.status
         errors.print(f"[red]{error.code}[/red]: {escape(error.message)}", highlight=False, soft_wrap=True)

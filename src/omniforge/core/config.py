@@ -48,6 +48,86 @@ def _read_service(integration_id: str) -> ServiceSettings:
     return ServiceSettings(**Registration().model_dump(), base_url=Address().base_url)
 
 
+class TenantModels(BaseModel):
+    """What one tenant has in place of the installation's `default` and `allowed`."""
+
+    default: str | None = None
+    allowed: list[str] | None = None
+
+
+class ModelSettings(BaseSettings):
+    """Language models. A model is named `provider:model`, as in `openai:…`, or by an alias."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OMNIFORGE_MODEL_", env_file=".env", extra="ignore", populate_by_name=True
+    )
+
+    default: str | None = Field(default=None, validation_alias=AliasChoices("OMNIFORGE_MODEL", "default"))
+    """The model of everybody who names no other. None: what needs a model says that none is set up."""
+    aliases: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict[str, str], validation_alias=AliasChoices("OMNIFORGE_MODELS", "aliases")
+    )
+    """Names of your own for models: `fast=provider:model, strong=provider:model`."""
+    fallbacks: Annotated[list[str], NoDecode] = Field(default_factory=list[str])
+    """Models that are asked, in this order, when the one that was meant cannot answer."""
+    allowed: Annotated[list[str], NoDecode] = Field(default_factory=list[str])
+    """Models that may be used (`provider:model`, `provider:*`); empty: every one."""
+    tenants: dict[str, TenantModels] = Field(default_factory=dict[str, TenantModels])
+    """By tenant id, as JSON: `{"acme": {"default": "fast", "allowed": ["anthropic:*"]}}`."""
+
+    anthropic_api_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("ANTHROPIC_API_KEY", "anthropic_api_key")
+    )
+    openai_api_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key")
+    )
+    openrouter_api_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("OPENROUTER_API_KEY", "openrouter_api_key")
+    )
+    servers: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict[str, str])
+    """Addresses by provider: `ollama=http://localhost:11434/v1`. A name of your own is a server that speaks
+    as OpenAI does; `anthropic`, `openai` and `openrouter` put another address in place of the vendor's.
+    """
+    server_keys: Annotated[dict[str, SecretStr], NoDecode] = Field(default_factory=dict[str, SecretStr])
+    """Keys of `servers`, by the same names."""
+    claude_agents: int = Field(default=8, gt=0)
+    """Programs of the Claude Agent SDK that live at the same time, of about 200 MB each; the rest wait."""
+    claude_agents_starting: int = Field(default=2, gt=0)
+    """Of these, how many start at the same time."""
+    claude_agent_memory_mb: int = Field(default=1024, ge=512)
+    """Memory at which such a program is ended."""
+    script: Path | None = None
+    """Turns that the provider `scripted` plays, for tests and demonstrations."""
+
+    prices: Path | None = None
+    """A table of prices that goes before the one of the library `genai-prices`."""
+    timeout: float = Field(default=120.0, gt=0)
+    """Seconds without a sign of the service after which a call is given up."""
+    attempts: int = Field(default=3, gt=0)
+    """Tries of one call at one model."""
+    longest_wait: float = Field(default=20.0, ge=0)
+    """Seconds to wait between two tries; a service that wants more time is left to the fallbacks."""
+    max_output: int = Field(default=8192, gt=0)
+    """Tokens one answer may have."""
+
+    @field_validator("fallbacks", "allowed", mode="before")
+    @classmethod
+    def split_names(cls, value: object) -> object:
+        return _split(value) if isinstance(value, str) else value
+
+    @field_validator("aliases", "servers", "server_keys", mode="before")
+    @classmethod
+    def split_pairs(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.partition("=") for part in _split(value)]
+        return {name.strip(): meant.strip() for name, _, meant in pairs}
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 class Settings(BaseSettings):
     """Settings of one installation. Nothing needs to be set for local single-user mode."""
 
@@ -138,6 +218,7 @@ class Settings(BaseSettings):
     """Part of all runs that are traced."""
     otel_service_name: str = "omniforge"
 
+    llm: ModelSettings = Field(default_factory=ModelSettings)
     services: dict[str, ServiceSettings] = Field(default_factory=dict[str, ServiceSettings])
     """By the integration's id; one that is not here is read from the environment when it is asked for."""
 

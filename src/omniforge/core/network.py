@@ -28,6 +28,19 @@ def no_network() -> Generator[None]:
         _closed.reset(token)
 
 
+@contextmanager
+def models_only() -> Generator[None]:
+    """The network is open within this block, for asking a model where a dry run was told to ask one.
+
+    Whatever the model has done by tools closes it again for itself.
+    """
+    token = _closed.set(False)
+    try:
+        yield
+    finally:
+        _closed.reset(token)
+
+
 def check_network() -> None:
     """Raise `NetworkDisabled` where the network is closed."""
     if _closed.get():

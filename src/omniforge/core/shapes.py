@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -20,6 +21,12 @@ def checked(model: type[Model], given: Mapping[str, Any], what: str) -> Model:
         fields = mistakes(error.errors(include_url=False, include_context=False))
         names = ", ".join(field["field"] or "arguments" for field in fields)
         raise Invalid(f"{what}: please check {names}.", fields=fields, subject=what) from None
+
+
+@cache
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """JSON Schema of a model, made once: it takes longer than many a use of it. Not to be changed."""
+    return model.model_json_schema()
 
 
 def mistakes(errors: Sequence[Any]) -> list[dict[str, Any]]:

@@ -20,19 +20,25 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def safe_on_disk(path: Path) -> int:
-    """Wait until the disk has all that was committed so far; returns the size of the write-ahead log."""
+    """Wait until the disk has all that was committed so far; returns the size of the write-ahead log.
+
+    The database file itself is SQLite's to open: closing a handle of our own on it would drop every lock that
+    this process has there, and the next process that looks in would take the log for left over and delete it.
+    SQLite has the disk keep the file before it counts a page of the log as copied.
+    """
     connection = sqlite3.connect(path, isolation_level=None)
     try:
+        connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         written_ahead = path.with_name(f"{path.name}-wal")
-        for file in (written_ahead, path):
-            if file.exists():
-                handle = os.open(file, os.O_RDWR)
-                try:
-                    data_sync(handle)
-                finally:
-                    os.close(handle)
-        return written_ahead.stat().st_size if written_ahead.exists() else 0
+        if not written_ahead.exists():
+            return 0
+        handle = os.open(written_ahead, os.O_RDWR)
+        try:
+            data_sync(handle)
+            return os.fstat(handle).st_size
+        finally:
+            os.close(handle)
     finally:
         connection.close()
 

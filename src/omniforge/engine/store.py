@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import Index, Integer, String, Text, func, select, text
+from sqlalchemy import ColumnElement, Index, Integer, String, Text, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -216,14 +216,17 @@ class RunStore:
         subject: str | None = None,
         status: Sequence[str] = (),
         mode: str | None = None,
+        only: ColumnElement[bool] | None = None,
         limit: int = 50,
         offset: int = 0,
     ) -> tuple[list[tuple[RunRow, list[StepRow]]], int]:
-        """Runs of a tenant, newest first, and how many there are.
+        """Runs of a tenant that meet `only`, newest first, and how many there are.
 
         A subject that ends in a colon (`agent:`) means all of its kind.
         """
         query = select(RunRow).where(RunRow.tenant_id == tenant_id)
+        if only is not None:
+            query = query.where(only)
         if subject is not None and subject.endswith(":"):
             query = query.where(RunRow.subject.startswith(subject, autoescape=True))
         elif subject is not None:

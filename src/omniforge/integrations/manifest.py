@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from omniforge.core.errors import Invalid, NotFound
-from omniforge.core.shapes import checked
+from omniforge.core.shapes import checked, schema_of
 from omniforge.integrations.clients import OpenClient, OpenSample
 from omniforge.integrations.rest import Answer, Said
 
@@ -284,7 +284,7 @@ class IntegrationTool:
     @property
     def input_schema(self) -> Json:
         """JSON Schema of the arguments."""
-        return self.arguments.model_json_schema()
+        return schema_of(self.arguments)
 
     def check(self, args: Arguments) -> BaseModel:
         """The arguments as a model; Invalid names every mistake."""

@@ -53,4 +53,3 @@ def spotlight(text: str, origin: str) -> str:
         mark = hashlib.sha256(mark.encode()).hexdigest()[:12]
     plain = "".join(c for c in origin if c.isalnum() or c in " .:_-")[:80]
     return f'<data origin="{plain}" mark="{mark}">\n{text}\n</data {mark}>'
-

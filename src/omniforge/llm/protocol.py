@@ -30,8 +30,24 @@ class AnswerInvalid(Fatal):
     code = "answer_invalid"
 
 
+class AnswerRefused(AnswerInvalid):
+    """The model, or its service's filter, declined to answer."""
+
+    code = "answer_refused"
+
+
+class ContextTooLong(Fatal):
+    """What was asked is longer than the model takes; a shorter question may be answered."""
+
+    code = "context_too_long"
+
+
 class BudgetExceeded(Fatal):
-    """The next call would exceed what was granted; it was not made."""
+    """The next call would exceed what was granted; it was not made.
+
+    `details`: `limit` (a field of AskLimits), `granted`, `usage` (as a dict of Usage), `text` (the model's
+    last words) and `tools` (names of those that were called).
+    """
 
     code = "budget_exceeded"
 
@@ -69,11 +85,16 @@ class AskEventKind(StrEnum):
     MESSAGE = "message"
     TOOL_USED = "tool_used"
     TOOL_RESULT = "tool_result"
+    STARTED_OVER = "started_over"
+    """The answer broke off and is asked for again: the words since the last tool result do not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskEvent:
-    """A step of an answer that is coming. `text` are the new words only; `data` names tool and arguments."""
+    """A step of an answer that is coming. `text` are the new words only, or the (shortened) result of a tool.
+
+    `data` of TOOL_USED: `{"tool", "call", "args"}`; of TOOL_RESULT: `{"tool", "call", "ok"}`.
+    """
 
     kind: AskEventKind
     text: str = ""
@@ -104,7 +125,9 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """`cost_usd` is None when the model's price is not known; never a guess of zero."""
+    """Every try counts, also those that failed. `tokens_in` includes `tokens_cached`. `cost_usd` is None when
+    a price is not known, never a guess of zero; `estimated`: the service told no figures, so we counted.
+    """
 
     requests: int = 0
     tool_calls: int = 0
@@ -112,12 +135,14 @@ class Usage:
     tokens_out: int = 0
     tokens_cached: int = 0
     cost_usd: float | None = None
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`value` is set when a schema was asked for, else `text`. `model` is the one that answered, as
-    `provider:model`; `simulated` when a scripted one did. `repaired`: broken JSON was mended."""
+    `provider:model`; `simulated` when a scripted one did. `repaired`: broken JSON was mended.
+    `cut_short`: the text ends where the longest answer ends."""
 
     value: Json | None
     text: str
@@ -125,11 +150,18 @@ class Answer:
     model: str
     simulated: bool = False
     repaired: bool = False
+    cut_short: bool = False
 
 
 class ModelClient(Protocol):
-    """Raises ModelNotConfigured, ModelUnavailable, AnswerInvalid, BudgetExceeded."""
+    """Raises ModelNotConfigured, ModelUnavailable, AnswerInvalid, ContextTooLong, BudgetExceeded; `Invalid`
+    for a name or a schema that cannot be used. `details["usage"]` of an error tells what was spent.
+    """
 
     def is_configured(self, tenant_id: str = "default", model: str | None = None) -> bool: ...
+
+    def check_model(self, name: str, tenant_id: str = "default") -> None:
+        """Raise `Invalid` for a model this tenant may not name, ModelNotConfigured for one without a key."""
+        ...
 
     async def ask(self, ask: Ask) -> Answer: ...

@@ -22,7 +22,7 @@ from omniforge.runs.schemas import (
     StepOutput,
 )
 from omniforge.runs.service import RunService
-from omniforge.runs.shown import run_json
+from omniforge.runs.shown import may_see, run_json
 from omniforge.tenants import CurrentActor
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
@@ -117,7 +117,8 @@ async def follow_run(
     last_event_id: LastEventId = None,
 ) -> AsyncIterable[ServerSentEvent]:
     async for row in runs.follow(actor, run_id, resume_after(after, last_event_id)):
-        yield sent(row)
+        if may_see(actor.role, row.type):
+            yield sent(row)
 
 
 @router.get("/events", response_class=EventSourceResponse)
@@ -130,7 +131,8 @@ async def follow_events(
     """Everything that happens in the tenant, from `after` on, live."""
     actor.require("agent:view")
     async for row in runs.engine.events.follow(actor.tenant_id, after=resume_after(after, last_event_id)):
-        yield sent(row)
+        if may_see(actor.role, row.type):
+            yield sent(row)
 
 
 def resume_after(after: int, last_event_id: str | None) -> int:

@@ -8,11 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement
 
 from omniforge.core.actor import Actor
 from omniforge.core.clock import new_id, rfc3339
-from omniforge.core.errors import Conflict, NeedsHuman, NotFound, RateLimited
+from omniforge.core.errors import Conflict, Invalid, NeedsHuman, NotFound, RateLimited
 from omniforge.engine.embedded import Engine
 from omniforge.engine.events import Event, EventRow
 from omniforge.engine.expansion import root_of
@@ -20,12 +22,17 @@ from omniforge.engine.plan import Plan
 from omniforge.engine.records import Change, RunRecord, result_from, step_values
 from omniforge.engine.spawning import SpawnLimits, needs_approval
 from omniforge.engine.state import RunStatus, StepResult, StepState, StepStatus
+from omniforge.engine.store import RunRow
 from omniforge.engine.validation import validate_plan
 from omniforge.runs.inputs import check_input
 from omniforge.runs.shown import RunView
 
 WAITS_FOR_EFFECT = "effect"
 """Reason of waiting: a call outside that nobody approved yet. A person allows that one call, or says no."""
+WAITS_FOR_ANSWER = "question"
+"""Reason of waiting: the step asked a person something. It is done again, and knows the answer then."""
+ANSWERED = "question.answered"
+"""What a person answered: `{"step", "question", "answer"}`."""
 ONLY_AGAIN = frozenset({"connection"})
 """Reasons of waiting that doing the step again settles, and nobody's word."""
 
@@ -39,6 +46,16 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """What a run takes over of an earlier one of the same plan: finished steps that `from_step` does not
+    lead to.
+    """
+
+    run_id: str
+    from_step: str
+
+
+@dataclass(frozen=True, slots=True)
 class StartRequest:
     """What is to run, and why.
 
@@ -47,6 +64,7 @@ class StartRequest:
     logical_time: the time the run is about; a schedule's fire time, else now.
     idempotency_key: the same key of the same tenant always means the same run.
     parent_run: the run that starts this one; approved: a person allowed it beyond the limits of that.
+    shares: what is not done anew.
     """
 
     plan: Plan
@@ -61,6 +79,17 @@ class StartRequest:
     priority: int = 0
     parent_run: str | None = None
     approved: bool = False
+    shares: Shared | None = None
+
+
+class Audience(Protocol):
+    """Who may know of a run. The room that runs are of decides; without one, everybody of the tenant."""
+
+    async def hears_of(self, actor: Actor, run: RunRow) -> bool: ...
+
+    async def audible_to(self, actor: Actor) -> ColumnElement[bool] | None:
+        """The same as a condition on rows of runs; None for all of them."""
+        ...
 
 
 class RunService:
@@ -78,6 +107,7 @@ class RunService:
         self._new_id = new_id
         self.spawn_limits = spawn_limits
         self.max_unfinished = max_unfinished
+        self.audience: Audience | None = None
         self._valid: set[str] = set()
 
     async def start_run(self, actor: Actor, request: StartRequest) -> str:
@@ -109,7 +139,21 @@ class RunService:
             parent_id=request.parent_run,
             depth=await self._depth(actor, request),
         )
-        return await self._start(record, request.plan)
+        return await self._start(record, request.plan, await self._taken_over(actor, request))
+
+    async def _taken_over(self, actor: Actor, request: StartRequest) -> dict[str, StepState]:
+        shares = request.shares
+        if shares is None:
+            return {}
+        stored, kept = await self.engine.control.fork(actor.tenant_id, shares.run_id, shares.from_step)
+        if stored.record.plan_hash != request.plan.hash:
+            raise Invalid(
+                "Only steps of the same plan can be taken over.",
+                code="other_plan",
+                run_id=shares.run_id,
+                plan_hash=stored.record.plan_hash,
+            )
+        return kept
 
     async def _start(
         self, record: RunRecord, plan: Plan, progress: Mapping[str, StepState] | None = None
@@ -173,7 +217,7 @@ class RunService:
     async def get_run(self, actor: Actor, run_id: str) -> RunView:
         actor.require("agent:view")
         found = await self.engine.store.find_run(actor.tenant_id, run_id)
-        if found is None:
+        if found is None or not (self.audience is None or await self.audience.hears_of(actor, found[0])):
             raise NotFound("There is no such run.", run_id=run_id)
         run, steps = found
         return RunView(run, steps, await self.engine.store.plan(run.plan_hash))
@@ -190,8 +234,9 @@ class RunService:
     ) -> tuple[list[RunView], int]:
         """Newest first, with the total."""
         actor.require("agent:view")
+        only = None if self.audience is None else await self.audience.audible_to(actor)
         runs, total = await self.engine.store.list_runs(
-            actor.tenant_id, subject=subject, status=status, mode=mode, limit=limit, offset=offset
+            actor.tenant_id, subject=subject, status=status, mode=mode, only=only, limit=limit, offset=offset
         )
         plan = self.engine.store.plan
         return [RunView(run, steps, await plan(run.plan_hash)) for run, steps in runs], total
@@ -199,6 +244,7 @@ class RunService:
     async def cancel_run(self, actor: Actor, run_id: str) -> RunView:
         """Cancel, and wait until nothing of it runs any more; harmless when the run is over."""
         actor.require("agent:execute")
+        await self.get_run(actor, run_id)
         await self.engine.control.cancel(actor.tenant_id, run_id, actor.by)
         await self.engine.wait(run_id)
         return await self.get_run(actor, run_id)
@@ -206,17 +252,20 @@ class RunService:
     async def pause_run(self, actor: Actor, run_id: str) -> RunView:
         """Start nothing more of the run until it is resumed; what is under way finishes."""
         actor.require("agent:execute")
+        await self.get_run(actor, run_id)
         await self.engine.control.pause(actor.tenant_id, run_id, actor.by)
         return await self.get_run(actor, run_id)
 
     async def resume_run(self, actor: Actor, run_id: str) -> RunView:
         actor.require("agent:execute")
+        await self.get_run(actor, run_id)
         await self.engine.control.resume(actor.tenant_id, run_id, actor.by)
         return await self.get_run(actor, run_id)
 
     async def retry_run(self, actor: Actor, run_id: str, key: str | None = None) -> RunView:
         """Do what failed again, in the same run; finished steps stay as they are."""
         actor.require("agent:execute")
+        await self.get_run(actor, run_id)
         await self.engine.control.retry(actor.tenant_id, run_id, actor.by, key)
         return await self.get_run(actor, run_id)
 
@@ -230,6 +279,7 @@ class RunService:
         idempotency_key: str | None = None,
     ) -> str:
         """A new run of the same plan that keeps what finished before `from_step`, with its own input."""
+        await self.get_run(actor, run_id)
         stored, kept = await self.engine.control.fork(actor.tenant_id, run_id, from_step)
         old = stored.record
         actor.require("agent:execute" if old.mode == Mode.LIVE else "agent:edit")
@@ -272,6 +322,9 @@ class RunService:
             if output is not None:
                 await self._allow_effect(actor, run_id, key, output)
                 output = None  # the step is done again, and now that call may pass
+        if output is not None and any(s.key == key and s.reason == WAITS_FOR_ANSWER for s in view.steps):
+            await self._tell_answer(actor, run_id, key, output)
+            output = None  # the step is done again, and now it knows
         if output is not None:
             check_input(output)
             if any(step.key == key and step.reason in ONLY_AGAIN for step in view.steps):
@@ -285,6 +338,34 @@ class RunService:
         await self.engine.control.answer(actor.tenant_id, run_id, key, actor.by, result)
         return await self.get_run(actor, run_id)
 
+    async def _tell_answer(self, actor: Actor, run_id: str, key: str, output: Mapping[str, Any]) -> None:
+        """Write down what this person answered to the question that the step asked last."""
+        answer = output.get("answer")
+        if not isinstance(answer, str) or not answer.strip() or len(output) != 1:
+            raise Conflict(
+                'This step asked a question: answer it with {"answer": text}, or reject it.',
+                code="not_answerable",
+                run_id=run_id,
+                step=key,
+            )
+        check_input(output)
+        asked = await self._asked(actor, run_id, key)
+        told = {"step": key, "question": asked["question"], "answer": answer[:10_000]}
+        await self._append(actor, run_id, key, ANSWERED, told)
+
+    async def _asked(self, actor: Actor, run_id: str, key: str) -> Mapping[str, Any]:
+        """What the step told when it began to wait."""
+        rows = await self.engine.events.read(
+            actor.tenant_id, run_id=run_id, types=["step.waiting"], limit=100_000
+        )
+        return [payload for row in rows if (payload := json.loads(row.payload)).get("step") == key][-1]
+
+    async def _append(self, actor: Actor, run_id: str, key: str, type_: str, told: dict[str, Any]) -> None:
+        log = self.engine.events
+        event = Event(type_, f"step:{run_id}/{key}", self.engine.clock.now(), actor.by, told, run_id)
+        async with log.db.transaction() as session:
+            await log.append(session, actor.tenant_id, event)
+
     async def _allow_effect(self, actor: Actor, run_id: str, key: str, answer: Mapping[str, Any]) -> None:
         """Write down that this person allows exactly the call that the step asked for last."""
         if answer != {"approved": True}:
@@ -294,14 +375,9 @@ class RunService:
                 run_id=run_id,
                 step=key,
             )
-        log = self.engine.events
-        rows = await log.read(actor.tenant_id, run_id=run_id, types=["step.waiting"], limit=100_000)
-        asked = [payload for row in rows if (payload := json.loads(row.payload)).get("step") == key]
-        exact = {name: asked[-1][name] for name in ("step", "tool", "destination", "content_digest")}
-        subject = f"step:{run_id}/{key}"
-        event = Event("effect.approved", subject, self.engine.clock.now(), actor.by, exact, run_id)
-        async with log.db.transaction() as session:
-            await log.append(session, actor.tenant_id, event)
+        asked = await self._asked(actor, run_id, key)
+        exact = {name: asked[name] for name in ("step", "tool", "destination", "content_digest")}
+        await self._append(actor, run_id, key, "effect.approved", exact)
 
     async def get_output(self, actor: Actor, run_id: str, key: str) -> Any:
         """A finished step's whole output, read from its artifact where it is kept as one."""

@@ -8,10 +8,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from omniforge.core.actor import Role
 from omniforge.engine.expansion import root_of
 from omniforge.engine.plan import Plan
 from omniforge.engine.records import result_from
 from omniforge.engine.store import RunRow, StepRow
+
+TRACE = frozenset(
+    {
+        *("agent.thinking", "agent.message", "agent.tool_used", "agent.tool_result"),
+        *("context.loaded", "guard.flagged", "injection.ran", "injection.blocked"),
+    }
+)
+"""Types of events that tell, word for word, how a model came to its result."""
+_LOOKERS = frozenset({Role.VIEWER, Role.END_CUSTOMER})
+
+
+def may_see(role: Role, event_type: str) -> bool:
+    """Whether an event is for this role: who only looks on is told the result, not the way to it."""
+    return event_type not in TRACE or role not in _LOOKERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ class SkillBridge:
                 }
                 return await self._log("step.progressed", numbers, request)
             case "state":
-                return await self._state(request)
+                return await use_state(self.memory, request)
             case "model":
                 raise Invalid("No language model is set up here.", code="model_not_configured")
             case "ask":
@@ -100,17 +100,24 @@ class SkillBridge:
                 raise Invalid(f"The bridge has no operation {_text(unknown)!r}.", code="unknown_operation")
 
     async def _call_tool(self, name: str, args: Any) -> Json:
-        self.calls += 1
-        if self.calls > MAX_CALLS:
-            raise Invalid(f"More than {MAX_CALLS} tool calls in one step.", code="budget_exceeded")
         if not isinstance(args, dict):
             raise Invalid("Arguments of a tool are an object.", code="bad_arguments")
+        given: Json = args  # pyright: ignore[reportUnknownVariableType]
         tool = self.tools.get(name)
         if tool is None:
             raise Invalid(f"There is no tool {_text(name)!r}.", code="tool_not_found")
-        given: Json = args  # pyright: ignore[reportUnknownVariableType]
-        self.policy.check(self.skill, name, tool.subject(given))
-        checked = tool.check(given)
+        return await self.use(tool, given, self.skill, self.policy)
+
+    async def use(self, tool: Tool, args: Json, skill: str, policy: ToolPolicy) -> Json:
+        """One call of a tool, whoever makes it: policy, schema, the gate of effects, then the tool.
+
+        skill: that calls, under its policy.
+        """
+        self.calls += 1
+        if self.calls > MAX_CALLS:
+            raise Invalid(f"More than {MAX_CALLS} tool calls in one step.", code="budget_exceeded")
+        policy.check(skill, tool.name, tool.subject(args))
+        checked = tool.check(args)
         number = 0
         if tool.outward:
             self.went_out += 1
@@ -148,19 +155,21 @@ class SkillBridge:
         if self.logged <= MAX_LOG_EVENTS:
             await self.call.emit(type_, {**payload, "text": _text(request.get("text", ""))})
 
-    async def _state(self, request: dict[str, Any]) -> Any:
-        key = request.get("key")
-        if not isinstance(key, str) or not 1 <= len(key) <= 200:
-            raise Invalid("State needs a key of 1 to 200 characters.", code="bad_arguments")
-        match request.get("action"):
-            case "get":
-                return await self.memory.get(key)
-            case "set":
-                return await self.memory.set(key, request.get("value"))
-            case "delete":
-                return await self.memory.delete(key)
-            case unknown:
-                raise Invalid(f"State can get, set and delete, not {_text(unknown)!r}.", code="bad_arguments")
+
+async def use_state(memory: SkillMemory, request: Mapping[str, Any]) -> Any:
+    """`{"action": get|set|delete, "key", "value"?}` on what a skill remembers."""
+    key = request.get("key")
+    if not isinstance(key, str) or not 1 <= len(key) <= 200:
+        raise Invalid("State needs a key of 1 to 200 characters.", code="bad_arguments")
+    match request.get("action"):
+        case "get":
+            return await memory.get(key)
+        case "set":
+            return await memory.set(key, request.get("value"))
+        case "delete":
+            return await memory.delete(key)
+        case unknown:
+            raise Invalid(f"State can get, set and delete, not {_text(unknown)!r}.", code="bad_arguments")
 
 
 def _matters(error: OmniForgeError) -> bool:

@@ -66,6 +66,8 @@ class SandboxRequest:
     stdin: bytes = b""
     folders: Mapping[str, Path] = field(default_factory=dict[str, Path])
     """Path inside (one level, such as `/skill`) → host folder, read-only. Links in it are never followed."""
+    programs: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    """Like `folders`, for what is large and no secret: never copied when every user can read it."""
     workspace_files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     """Relative path → content, there when the program starts."""
     limits: Limits = field(default_factory=Limits)

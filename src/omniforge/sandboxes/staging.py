@@ -68,11 +68,15 @@ def fill_place(place: Path, request: SandboxRequest, kit: Path, *, owner: int | 
     With `owner` (we are root, the sandbox is not) folders are copied to `place`, which becomes that uid's;
     without, they are bound where they are. Given workspace files wait under `/inputs`.
     """
-    sources = {f"{KIT}/sandbox_kit": kit, **request.folders}
+    sources = {f"{KIT}/sandbox_kit": kit, **request.folders, **request.programs}
     _check(request, sources)
     binds = dict(sources)
     if owner is not None:
         for number, (inside, source) in enumerate(sources.items()):
+            is_no_secret = source == kit or inside in request.programs
+            if is_no_secret and _is_open_to_all(source.resolve()):
+                binds[inside] = source.resolve()
+                continue
             binds[inside] = place / str(number)
             _copy_tree(source, binds[inside])
     if request.workspace_files:
@@ -88,7 +92,7 @@ def remove_place(place: Path) -> None:
 
 
 def _check(request: SandboxRequest, sources: Mapping[str, Path]) -> None:
-    for inside in request.folders:
+    for inside in (*request.folders, *request.programs):
         if inside.count("/") != 1 or not is_safe_path(inside[1:]) or inside in RESERVED:
             raise _refused("folders", inside, "one folder of your own at the top, such as /skill")
     for inside, source in sources.items():
@@ -129,6 +133,12 @@ def _copy_file(source: str, target: Path) -> None:
         with target.open("xb") as writing:
             shutil.copyfileobj(reading, writing)
     target.chmod(0o755 if mode & 0o111 else 0o644)
+
+
+def _is_open_to_all(folder: Path) -> bool:
+    """Whether every user can reach this folder, no link on the way, and read the files right in it."""
+    is_reachable = all(place.stat().st_mode & 0o001 for place in (folder, *folder.parents))
+    return is_reachable and all(file.stat().st_mode & 0o004 for file in folder.iterdir() if file.is_file())
 
 
 def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:

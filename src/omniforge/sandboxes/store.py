@@ -11,6 +11,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from omniforge.db import Base
 from omniforge.db.base import TenantRow
 
+LIVE_STATES = ("pending", "creating", "running", "completing")
+"""Of a sandbox that takes a place."""
 LIVE = "state IN ('pending', 'creating', 'running', 'completing')"
 
 

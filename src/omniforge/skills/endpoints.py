@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -15,6 +13,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from omniforge.core.errors import Invalid
 from omniforge.skills.document import SKILL_FILE, Exported, export, is_valid, load, portable_name, validate
+from omniforge.skills.intake.archives import pack
 from omniforge.skills.schemas import (
     Deleted,
     DeleteQuery,
@@ -70,7 +69,7 @@ async def create_skill(body: SkillCreate, actor: CurrentActor, service: Skills) 
     if name is None:
         field = {"field": "content", "value": None, "rule": "Missing required field: name"}
         raise Invalid("Missing required field: name", code="skill_invalid", fields=[field])
-    files = _with_content(content, body.files)
+    files = with_content(content, body.files)
     skill = await service.write(actor, name=name, files=files, agent_id=body.agent_id, must_be_new=True)
     return SkillDetail.of(skill)
 
@@ -101,7 +100,7 @@ async def update_skill(name: Name, body: SkillUpdate, actor: CurrentActor, servi
     if body.files is None:
         files = {**current.files, SKILL_FILE: body.content.encode()}
     else:
-        files = _with_content(body.content.encode(), body.files)
+        files = with_content(body.content.encode(), body.files)
     expected = body.expected_hash or current.hash
     skill = await service.write(actor, name=name, files=files, agent_id=body.agent_id, expected_hash=expected)
     return SkillDetail.of(skill)
@@ -148,7 +147,7 @@ async def _find(service: SkillService, actor: CurrentActor, name: str, query: Sk
     return await service.get(actor, name, agent_id, own=is_own)
 
 
-def _with_content(content: bytes, files: Iterable[SkillFile]) -> dict[str, bytes]:
+def with_content(content: bytes, files: Iterable[SkillFile]) -> dict[str, bytes]:
     """The folder; the same path twice is a mistake, not a choice."""
     made = {SKILL_FILE: content}
     for file in files:
@@ -160,11 +159,5 @@ def _with_content(content: bytes, files: Iterable[SkillFile]) -> dict[str, bytes
 
 
 def _zipped(made: Exported) -> bytes:
-    """A zip with the skill's folder in it; the same files give the same bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(made.files):
-            entry = zipfile.ZipInfo(f"{made.name}/{path}")
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, made.files[path], zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
+    """A zip with the skill's folder in it."""
+    return pack({f"{made.name}/{path}": data for path, data in made.files.items()})

@@ -193,13 +193,27 @@ class SkillService:
         return found.hash
 
     async def snapshot(self, tenant_id: str, content_hash: str) -> dict[str, bytes]:
-        """All files of a pinned or written version. NotFound, or `SkillDamaged` when the bytes changed."""
+        """All files of a written, pinned or public version. NotFound, or `SkillDamaged` if they changed."""
         async with self.db.read() as session:
-            files = await store.load_content(session, tenant_id, content_hash)
+            try:
+                files = await store.load_content(session, tenant_id, content_hash)
+            except NotFound:
+                files = await store.load_content(session, store.LIBRARY, content_hash)
         if folders.content_hash(files) != content_hash:
             message = "The stored files of this skill are damaged; they are not used."
             raise SkillDamaged(message, hash=content_hash)
         return files
+
+    async def origins(self, tenant_id: str, content_hash: str) -> frozenset[Origin]:
+        """Where the tenant's versions with this content came from; none for what is not its own."""
+        async with self.db.read() as session:
+            found = await store.origins_of(session, tenant_id, content_hash)
+        return frozenset(Origin(origin) for origin in found)
+
+    async def resolvable(self, actor: Actor, agent_id: str | None = None) -> Sequence[Skill]:
+        """What every name means for this agent or tenant, in the order of names."""
+        ladder = self._ladder(actor, agent_id)
+        return await asyncio.to_thread(resolver.resolvable, ladder, index=self.index)
 
     async def versions(
         self, actor: Actor, name: str, agent_id: str | None = None

@@ -17,6 +17,8 @@ from omniforge.db.base import TenantRow
 
 NO_AGENT = ""
 """In `agent_id`: the skill belongs to the whole tenant."""
+LIBRARY = "@library"
+"""In `tenant_id` of contents: those of public skills. No tenant can have this id."""
 
 
 class SkillRow(TenantRow, Base):
@@ -137,6 +139,14 @@ async def list_versions(
         .order_by(SkillVersionRow.version.desc())
     )
     return list(await session.scalars(query))
+
+
+async def origins_of(session: AsyncSession, tenant_id: str, content_hash: str) -> set[str]:
+    """Where every version with this content came from, whatever it was called."""
+    query = select(SkillVersionRow.origin).where(
+        SkillVersionRow.tenant_id == tenant_id, SkillVersionRow.content_hash == content_hash
+    )
+    return set(await session.scalars(query.distinct()))
 
 
 async def delete_skill(session: AsyncSession, tenant_id: str, agent_id: str, name: str) -> None:

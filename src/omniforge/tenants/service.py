@@ -17,6 +17,7 @@ from omniforge.core.paging import Paging
 from omniforge.db import Database
 from omniforge.tenants import auth, store
 from omniforge.tenants.local import RequestFacts, check_source, is_local_owner
+from omniforge.tenants.once import Once
 from omniforge.tenants.roles import expand, may_for, meet, permissions_of, require_for
 from omniforge.tenants.secrets import SecretBox
 
@@ -44,6 +45,7 @@ class TenantService:
         self.settings = settings
         self.clock = clock
         self.secrets = secrets
+        self.once = Once(db, secrets, clock)
         self._jwt_key = jwt_key
         self._hash_key: bytes | None = None
 
@@ -93,15 +95,36 @@ class TenantService:
             session.add(_tenant(tenant_id, name, parent_id, self.clock.now()))
         return tenant_id
 
-    async def create_user(self, tenant_id: str, name: str, role: Role, *, user_id: str | None = None) -> str:
+    async def create_user(
+        self,
+        tenant_id: str,
+        name: str,
+        role: Role,
+        *,
+        user_id: str | None = None,
+        email: str | None = None,
+    ) -> str:
         user_id = user_id or new_id("user")
         async with self.db.transaction() as session:
             if await session.get(store.Tenant, tenant_id) is None:
                 raise NotFound(f"There is no tenant {tenant_id}.")
             if await session.get(store.User, user_id) is not None:
                 raise Conflict(f"There is a person {user_id} already.")
-            session.add(_user(user_id, tenant_id, name, role, self.clock.now()))
+            if email is not None and any(
+                one.email == email for one in await store.users_of(session, tenant_id)
+            ):
+                raise Conflict(f"There is somebody with the address {email} already.", code="email_taken")
+            session.add(_user(user_id, tenant_id, name, role, self.clock.now(), email))
         return user_id
+
+    async def names(self, tenant_id: str) -> dict[str, str]:
+        """What the people of a tenant are called, by their id."""
+        return {user.id: user.name for user in await self.people(tenant_id)}
+
+    async def people(self, tenant_id: str) -> list[store.User]:
+        """Everybody of a tenant, also who has left, by name."""
+        async with self.db.read() as session:
+            return await store.users_of(session, tenant_id)
 
     async def set_role(self, tenant_id: str, user_id: str, role: Role) -> None:
         """Takes effect at the next request of every credential of that person."""
@@ -362,8 +385,10 @@ def _tenant(tenant_id: str, name: str, parent_id: str | None, now: datetime) -> 
     return store.Tenant(id=tenant_id, parent_id=parent_id, name=name, created_at=now)
 
 
-def _user(user_id: str, tenant_id: str, name: str, role: Role, now: datetime) -> store.User:
-    return store.User(id=user_id, tenant_id=tenant_id, name=name, role=role, created_at=now)
+def _user(  # noqa: PLR0917 - what a person's row holds
+    user_id: str, tenant_id: str, name: str, role: Role, now: datetime, email: str | None = None
+) -> store.User:
+    return store.User(id=user_id, tenant_id=tenant_id, name=name, email=email, role=role, created_at=now)
 
 
 def _sign_in(tenant_id: str, user_id: str, now: datetime, cookie_hash: bytes | None = None) -> store.SignIn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Enum, ForeignKey, LargeBinary, String, delete, func, select, update
+from sqlalchemy import Enum, ForeignKey, LargeBinary, String, UniqueConstraint, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -37,10 +37,13 @@ class User(Base):
     """A person in one tenant."""
 
     __tablename__ = "users"
+    __table_args__ = (UniqueConstraint("tenant_id", "email"),)
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"), index=True)
     name: Mapped[str] = mapped_column(String(200))
+    email: Mapped[str | None] = mapped_column(String(320))
+    """In lower case."""
     role: Mapped[Role] = mapped_column(_ROLE)
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
@@ -170,6 +173,12 @@ async def get_user(session: AsyncSession, tenant_id: str, user_id: str) -> User:
     if found is None:
         raise NotFound("There is no such person here.")
     return found
+
+
+async def users_of(session: AsyncSession, tenant_id: str) -> list[User]:
+    """Everybody of a tenant, also who has left, by name."""
+    query = select(User).where(User.tenant_id == tenant_id).order_by(User.name, User.id)
+    return list(await session.scalars(query))
 
 
 async def has_other_owner(session: AsyncSession, user: User) -> bool:

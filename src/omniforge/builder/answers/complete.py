@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from omniforge.builder.answers.discovery import answer_wish
-from omniforge.builder.answers.intake import answer_change, read_update
+from omniforge.builder.answers.intake import answer_change, read_update, with_parts
 from omniforge.builder.answers.testing import start_test
+from omniforge.builder.changing import begin_change, is_edit, meant
 from omniforge.builder.exchange import Facts, RunAgent, Turn
 from omniforge.builder.phases import Phase, Signal
 from omniforge.builder.progress import ask_for
@@ -27,12 +28,15 @@ def answer_agent(state: ConversationState, text: str, reading: Reading, facts: F
 def answer_idle(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
     """Nothing is open: a change of the agent just made, a new wish, or politeness."""
     if state.draft_agent_id is None or intent.is_new_wish(text):
-        fresh = ConversationState(phase=Phase.COMPLETE).on(
-            Signal.NEW_WISH, intent="create", pending=Pending.WISH, quoted=state.quoted
-        )
-        return answer_wish(fresh, text, reading, facts)
+        return answer_wish(_fresh(state), text, reading, facts)
+    if (
+        is_edit(text, facts)
+        and (others := meant(state, text, facts))
+        and state.draft_agent_id not in {a.id for a in others}
+    ):
+        return begin_change(state, text, facts)
     if not state.active and reading.act is Act.ACTIVATE:
-        if state.test and state.test.passed and state.built == state.slots:
+        if state.test and state.test.passed and state.built == state.design:
             return pose(state.on(Signal.FINISH, pending=Pending.ACTIVATE), facts)
         return pose(state.on(Signal.RETEST, pending=Pending.TEST), facts)
     if (
@@ -47,9 +51,14 @@ def answer_idle(state: ConversationState, text: str, reading: Reading, facts: Fa
     update = read_update(state, text, reading, facts)
     if update.touched or update.problems:
         return answer_change(state, text, reading, facts)
+    if with_parts(state, text, reading, facts) is not None:
+        return answer_change(state, text, reading, facts)
     if intent.read_wish(text).goal:
-        fresh = ConversationState(phase=Phase.COMPLETE).on(
-            Signal.NEW_WISH, intent="create", pending=Pending.WISH, quoted=state.quoted
-        )
-        return answer_wish(fresh, text, reading, facts)
+        return answer_wish(_fresh(state), text, reading, facts)
     return pose(state, facts)
+
+
+def _fresh(state: ConversationState) -> ConversationState:
+    return ConversationState(phase=Phase.COMPLETE, parked=state.parked).on(
+        Signal.NEW_WISH, intent="create", pending=Pending.WISH, quoted=state.quoted
+    )

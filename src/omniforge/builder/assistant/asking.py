@@ -94,11 +94,11 @@ class Assistant:
         value, _ = await self._asked(ask)
         return None if value is None else str(value["text"])
 
-    async def write_body(
-        self, tenant_id: str, page: bytes, wish: str, title: str, tools: Sequence[str]
-    ) -> bytes:
+    async def write_body(self, tenant_id: str, page: bytes, wish: str) -> bytes:
         """The SKILL.md with a body that a model wrote for the wish; the page as it was when that fails."""
-        head, _ = _split(page)
+        head, body = _split(page)
+        title = next((line[2:].strip() for line in body.decode().splitlines() if line.startswith("# ")), "")
+        tools = [str(tool) for tool in load(page).allowed_tools or ()]
 
         def check(value: dict[str, Any]) -> list[str]:
             return body_problems(head, str(value.get("body", "")), title, tools)

@@ -49,6 +49,10 @@ class Proposal(_Proposed):
     clauses: tuple[Clause, ...] = Field(default=(), max_length=MOST_CLAUSES)
     details: tuple[str, ...] = Field(default=(), max_length=MOST_DETAILS)
 
+    def heard(self, message: str) -> str:
+        """What the rules shall read: the message, or its English when it was in another language."""
+        return message if self.language == "en" else self.english
+
     @property
     def composition(self) -> Composition:
         return Composition(clauses=self.clauses)

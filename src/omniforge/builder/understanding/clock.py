@@ -26,8 +26,14 @@ _TIME = re.compile(
         (?:\s?(?P<half>[ap])\.?m\b\.?)?
     | (?P<plain>\d{{1,2}}|{_HOUR})\s?(?P<plain_half>[ap])\.?m\b\.?
     | (?P<oclock>\d{{1,2}}|{_HOUR})\s?o'?\s?clock
-    | (?:12\s)?(?P<named>noon|midday|midnight|lunch\s?time|lunch
-        |end\sof\s(?:the\s)?(?:business\s|working\s)?day|eod|cob)
+    | (?:12\s)?(?P<named>noon|midday|midnight|lunch\s?time|lunch|first\sthing(?:\sin\sthe\s(?:morning|day))?
+        |(?:the\s)?(?:end|close)\sof\s(?:(?:the\s)?(?:business|working|work)?\s?(?:day|play)|business|work)
+        |eod|cob|cop)\b
+    | (?P<army>(?:0\d|1\d|2[0-3])[0-5]\d)(?=\s?(?:hours\b|hrs\b|h\b)|(?<=0\d\d\d)(?!\d))(?!\d|[.,:]\d)
+        (?:\s?(?:hours|hrs|h)\b)?
+    | (?<!every\s)(?<!in\s)(?<!last\s)(?<!past\s)(?P<plain_h>[01]?\d|2[0-3])h(?![\w/])
+    | (?P<halfway>half)\s(?P<half_hour>1[0-2]|[1-9]|{_HOUR})\b(?!\s?(?:hour|of|the|minutes|days|\d|o'))
+        (?:\s?(?P<half_half>[ap])\.?m\b\.?)?
     | (?P<spoken>{_HOUR})[\s-]
         (?P<spoken_minute>oh\sfive|fifteen|twenty(?:[\s-]five)?|thirty|forty(?:[\s-]five)?|fifty)
         \b(?!\s?(?:minutes|days))
@@ -104,12 +110,9 @@ def _time(text: str, match: re.Match[str]) -> TimeOfDay:
     spot = (match.start(), match.end())
     words = match.group().strip()
     if named := match["named"]:
-        hour = {"n": 12, "l": 12, "e": 17, "c": 17}.get(named[0].lower(), 12)
-        if named.lower() == "midnight":
-            hour = 0
-        elif named.lower() == "midday":
-            hour = 12
-        return TimeOfDay(hour, 0, *spot, words=words)
+        return TimeOfDay(_named_hour(named.lower()), 0, *spot, words=words)
+    if army := match["army"]:
+        return TimeOfDay(int(army[:2]), int(army[2:]), *spot, words=words)
     minute, half, shift = 0, None, 0
     if match["past"]:
         raw = match["past"].lower().replace("-", " ")
@@ -119,6 +122,10 @@ def _time(text: str, match: re.Match[str]) -> TimeOfDay:
             shift = -1 if amount else 0
             amount = (60 - amount) % 60
         minute = amount
+    elif match["plain_h"]:
+        return TimeOfDay(int(match["plain_h"]), 0, *spot, words=words)
+    elif match["halfway"]:
+        hour, minute, half = _number(match["half_hour"]), 30, match["half_half"]
     elif match["hour"]:
         hour, minute, half = int(match["hour"]), int(match["minute"]), match["half"]
     elif match["spoken"]:
@@ -132,6 +139,14 @@ def _time(text: str, match: re.Match[str]) -> TimeOfDay:
     exact = (match["hour"] or match["bare"] or "").startswith("0")
     hour_of_day, is_open, assumed = _on_the_day(hour, half, _nearest_part(text, match), exact=exact)
     return TimeOfDay((hour_of_day + shift) % 24, minute, *spot, is_open, assumed, words)
+
+
+def _named_hour(named: str) -> int:
+    if named == "midnight":
+        return 0
+    if named.startswith("first"):
+        return 8
+    return 12 if named.startswith(("noon", "mid", "lunch")) else 17
 
 
 def _nearest_part(text: str, match: re.Match[str]) -> str | None:

@@ -15,16 +15,20 @@ _DAY = (
 DAY = re.compile(rf"(?<![\w.])(?:{_DAY})(?![\w]|\.com)", re.IGNORECASE)
 _RANGE = re.compile(rf"\b({_DAY})\.?\s*(?:-|to|through|thru|till|until)\s*({_DAY})\b", re.IGNORECASE)
 _WORKDAYS = re.compile(
-    r"\b(?:week\s?-?days?|work(?:ing|\s)?-?\s?days?|business\s?days?|school\s?days?|during the week)\b",
+    r"\b(?:(?-i:M\s?-\s?F)|week\s?-?days?|work(?:ing|\s)?-?\s?days?|business\s?days?|school\s?days?|"
+    r"during the week)\b",
     re.IGNORECASE,
 )
 _WEEKEND = re.compile(r"\bweek-?ends?\b", re.IGNORECASE)
 _EXCEPT = re.compile(
-    r"\b(?:except|but not|excluding|apart from|not on|other than|without)\b(.*)$", re.IGNORECASE
+    r"\b(?:except|but not|excluding|apart from|not on|other than|without|(?<=day )but|(?<=days )but|"
+    r"(?<=daily )but|"
+    r"save)(?: for| on)?\b(.*)$",
+    re.IGNORECASE,
 )
 _EVERY_DAY = re.compile(
     r"\b(?:every ?day|each day|daily|every single day|all days|(?:every|each) (?:morning|afternoon|evening|"
-    r"night)|"
+    r"night)|every 24 hours|"
     r"seven days a week|nightly|once a day|a day|per day|mornings|evenings|afternoons|(?:once|twice|"
     r"\w+ times) daily)\b",
     re.IGNORECASE,
@@ -58,9 +62,21 @@ _MONTH_DAY = re.compile(
     r"week|two|three|one|thing|few)\b)",
     re.IGNORECASE,
 )
+_QUARTER = r"quarter(?:ly|s)?(?!\s*(?:past|to|till|before|after|of an?|hour|-hour)\b)"
 _MONTH_CUE = re.compile(
-    r"\bmonth(?:ly|s)?\b|\bquarter(?:ly|s)?\b|\byear(?:ly|s)?\b|\bannual(?:ly)?\b", re.IGNORECASE
+    rf"\bmonth(?:ly|s)?\b|\b{_QUARTER}\b|\byear(?:ly|s)?\b|\bannual(?:ly)?\b", re.IGNORECASE
 )
+_ON_THE_DAYS = re.compile(
+    r"\bon the (?:\d{1,2}(?:st|nd|rd|th)|first|fifteenth)"
+    r"(?:(?:,| and(?: the)?|, and(?: the)?|,? the) (?:\d{1,2}(?:st|nd|rd|th)|first|fifteenth))*"
+    r"(?=\s*(?:$|[,.;]|at\b|@|in the|every|each|around|\d|of\b))",
+    re.IGNORECASE,
+)
+_WEEK_PART = re.compile(
+    r"\b(?P<part>end|start|beginning|middle) of (?:the|each|every|a) (?:working |work |business )?week\b",
+    re.I,
+)
+_OF_WEEK = {"end": "FRI", "start": "MON", "beginning": "MON", "middle": "WED"}
 _MONTH = re.compile(rf"\b({'|'.join(MONTH_NAMES)})\b", re.IGNORECASE)
 _DATE = re.compile(
     rf"\b(?:{'|'.join(MONTH_NAMES)}) (\d{{1,2}})\b(?![:.]\d)|"
@@ -150,12 +166,10 @@ def find_days(text: str, *, expected: bool = False) -> Days | None:
     monthly = _MONTH_CUE.search(text)
     months = [name.lower() for name in _MONTH.findall(text)]
     asked = expected and re.search(r"^\W*(?:on )?(?:the )?\d{1,2}(?:st|nd|rd|th)\b", text) is not None
-    month_days = find_month_days(text) if monthly or months or asked else []
+    month_days = find_month_days(text) if monthly or months or asked or _ON_THE_DAYS.search(text) else []
     if monthly or months or month_days:
         month = ",".join(str([m.lower() for m in MONTH_NAMES].index(name) + 1) for name in months) or "*"
-        if re.search(r"\bquarter(?:ly)?\b", text, re.IGNORECASE) and not re.search(
-            r"quarter (?:past|to)", text
-        ):
+        if re.search(rf"\b{_QUARTER}\b", text, re.IGNORECASE):
             month = "1,4,7,10"
         elif re.search(r"\b(?:year(?:ly)?|annual(?:ly)?)\b", text, re.IGNORECASE) and not months:
             month = "1"
@@ -168,6 +182,8 @@ def find_days(text: str, *, expected: bool = False) -> Days | None:
             return Days(",".join(map(str, month_days or [1])), month, "*", assumed=not month_days)
     if named := find_weekdays(text):
         return Days(weekday=weekday_field(named))
+    if week := _WEEK_PART.search(text):
+        return Days(weekday=_OF_WEEK[week["part"].lower()], assumed=True)
     if _EVERY_DAY.search(text):
         return Days()
     if re.search(r"\bweekly\b|\b(?:every|each|once a|once per) week\b", text, re.IGNORECASE):

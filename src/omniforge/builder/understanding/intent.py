@@ -6,8 +6,21 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from omniforge.builder.understanding.commands import Command, read_command
 from omniforge.builder.understanding.days import DAY
 from omniforge.builder.understanding.text import normalise, stems, words
+
+__all__ = [
+    "Command",
+    "Side",
+    "Wish",
+    "is_new_wish",
+    "match_agents",
+    "read_command",
+    "read_side",
+    "read_wish",
+    "says_it",
+]
 
 
 class Side(StrEnum):
@@ -20,14 +33,6 @@ class Side(StrEnum):
     NEXT = "next"
     HELP = "help"
     ZONE = "zone"
-
-
-class Command(StrEnum):
-    RUN = "run"
-    STATUS = "status"
-    SHARE = "share"
-    PUBLISH = "publish"
-    UNDO = "undo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,26 +134,6 @@ _SIDE: tuple[tuple[Side, re.Pattern[str]], ...] = (
         ),
     ),
 )
-_RUN = re.compile(
-    r"^\W*(?:(?:please|ok|okay|now|hey|hi|yes|and|can you|could you|would you|i want (?:you )?to|"
-    r"i'd like (?:you )?to|let's|go)[\s,]+)*"
-    r"(?:run|start|execute|launch|trigger|kick off|fire up|fire|rerun|re-run)\s+(?P<what>.+?)\W*$",
-    re.IGNORECASE,
-)
-_STATUS = re.compile(
-    r"^\W*(?:status|state)\W*$|\b(?:list|show)(?: me)? (?:all )?(?:my |the |our )?agents\b|\bwhat agents\b|"
-    r"\bwhich agents\b|\bmy agents\b\W*$|"
-    r"\b(?:what's|what is|how's|how is|show(?: me)?|give me|check)(?: the| me)? (?:the |my )?status\b|"
-    r"\bis it (?:running|on|active|live|switched on)\b|"
-    r"\bwhen (?:does|will|is) (?:it|the (?:next|agent|report))\b|\bnext run\b|\bdid it run\b|"
-    r"\bhow is (?:it|my agent) doing\b|\bstatus of\b",
-    re.IGNORECASE,
-)
-_OTHERS = (
-    (Command.UNDO, re.compile(r"\bundo\b|\broll ?back\b|\brevert\b|\bprevious version\b", re.I)),
-    (Command.PUBLISH, re.compile(r"\bpublish\b|\boffer (?:this|it) to (?:our|my)\b", re.I)),
-    (Command.SHARE, re.compile(r"\bshare (?:it|this|that|the|my)\b.*\bwith\b|\bshare (?:it|this)\b", re.I)),
-)
 _NEW = re.compile(
     r"\b(?:i (?:also )?(?:want|need|would like)|i'd (?:also )?like|build|create|make|set up|start|"
     r"give) (?:me |us )?(?:a|an|another|one more)\b(?: \w+){0,4}? "
@@ -183,27 +168,6 @@ def is_new_wish(message: str) -> bool:
 def read_side(message: str) -> Side | None:
     text = normalise(message)
     return next((side for side, pattern in _SIDE if pattern.search(text)), None)
-
-
-def read_command(message: str) -> tuple[Command, str] | None:
-    """A command and what it names; plans ("run it every Monday") and tests ("run the test") are none."""
-    text = normalise(message)
-    for command, pattern in _OTHERS:
-        if pattern.search(text):
-            return command, text
-    if _STATUS.search(text):
-        return Command.STATUS, text
-    match = _RUN.search(text)
-    if match is None or re.search(
-        r"\b(?:every|each|daily|weekdays|when(?:ever)?|if|once|as soon|test|preview|over|again|on (?:mon|"
-        r"tues|wednes|thurs|fri))",
-        match["what"],
-        re.I,
-    ):
-        return None
-    if DAY.search(match["what"]) or re.search(r"\d(?:am|pm|:)|\bwith\b", match["what"]):
-        return None
-    return Command.RUN, match["what"]
 
 
 _REFERENCE = frozenset(

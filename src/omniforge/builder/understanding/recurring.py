@@ -6,12 +6,27 @@ import re
 from datetime import UTC, datetime
 
 from omniforge.builder.understanding.clock import find_times
-from omniforge.builder.understanding.cron_words import WEEKDAYS, next_times, read_back
-from omniforge.builder.understanding.days import find_weekdays, weekday_field
+from omniforge.builder.understanding.cron_words import MONTH_NAMES, WEEKDAYS, next_times, read_back
+from omniforge.builder.understanding.days import DAY, find_month_days, find_weekdays, weekday_field
+from omniforge.builder.understanding.happenings import is_event
 from omniforge.builder.understanding.plan import DEFAULT_TIME, EXAMPLE, Schedule, Unclear
-from omniforge.builder.understanding.text import NUMBER_WORDS
+from omniforge.builder.understanding.text import NUMBER_WORDS, blank
 from omniforge.core.errors import Invalid
 
+HOURS_A_DAY = 24
+_SAY = f"For example: '{EXAMPLE}'."
+_NTH = {
+    "first": 1,
+    "1st": 1,
+    "second": 8,
+    "2nd": 8,
+    "third": 15,
+    "3rd": 15,
+    "fourth": 22,
+    "4th": 22,
+    "last": 28,
+}
+_NEARLY = re.compile(r"\d|~|\b(?:around|about|roughly|approximately|or so|or thereabouts)\b", re.IGNORECASE)
 _ON_DEMAND = re.compile(
     r"\bon[\s-]demand\b|\b(?:run|start|trigger)\b[^.;,]{0,20}\b(?:manually|by hand)\b|^\W*(?:manual(?:ly)?|"
     r"by hand)\W*$|\bad[\s-]?hoc\b|\b(?:no|without a|"
@@ -20,25 +35,18 @@ _ON_DEMAND = re.compile(
     r"\b(?:only )?(?:on|by|upon) request\b|\bwhen asked\b|\bi'll (?:run|start|trigger) it (?:myself|when)\b",
     re.IGNORECASE,
 )
-_EVENT = re.compile(
-    r"\b(?:when(?:ever)?|as soon as|each time|every time|any time|the moment|once|"
-    r"if)\b[^.;]{0,60}?\b(?:new\b|"
-    r"(?:is|are|gets?) (?:added|created|changed|updated|posted|moved|assigned)|(?:appears?|arrives?|"
-    r"comes in|shows up)\b|"
-    r"(?:someone|somebody|anyone|anybody|a client|a customer) \w+s\b|(?:adds|posts|creates|changes|updates|"
-    r"mentions|comments)\b|"
-    r"changes\b|becomes\b)|"
-    r"\b(?:for|on|with|after) (?:each|every|any) new\b|\bon (?:each|every) (?:change|update)\b",
-    re.IGNORECASE,
-)
+_HOURS = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _VAGUE = re.compile(
-    r"\d\s?-?ish\b|\b(?:sometimes?|occasionally|now and then|once in a while|from time to time|"
-    r"every so often|"
-    r"every now and then|regularly|often|frequently|periodically|rarely|whenever possible|at some point|"
-    r"soon)\b|"
-    r"\b(?:around|about|roughly|approximately|circa|some time|sometime) (?:at )?(?=\d|noon|midday|lunch|"
-    r"one|two|three|four|five|"
-    r"six|seven|eight|nine|ten|eleven|twelve)",
+    rf"(?:\d|\b(?:{_HOURS}|noon|midday|lunch))\s?-?ish\b|\b(?:sometimes?|occasionally|(?:every )?now and "
+    rf"(?:then|again)(?=\s*(?:$|[,.;!?]))|"
+    r"(?:every )?once in a while|from time to time|every so often|regularly|often|frequently|periodically|"
+    r"rarely|"
+    r"whenever possible|at some point|soon|some ?time|at some stage|or so|or thereabouts|or something|"
+    r"give or take|some (?:day|evening|morning|afternoon|night|weekday|mondays?|tuesdays?|wednesdays?|"
+    r"thursdays?|fridays?|saturdays?|sundays?)|one of these days|any day|whatever day|more or less|"
+    r"not too (?:early|late)|early-?ish|late-?ish|once or twice|every (?:few|couple of) \w+|a few times)\b|"
+    rf"\b(?:around|about|roughly|approximately|circa|approx) (?:at )?(?=\d|noon|midday|lunch|midnight|"
+    rf"{_HOURS})|~\s?(?=\d)",
     re.IGNORECASE,
 )
 _OTHER = re.compile(
@@ -54,7 +62,14 @@ _MONTH_END = re.compile(
     r"\blast day (?:each|every) month\b",
     re.IGNORECASE,
 )
+_PART_OR = re.compile(
+    r"\b(?P<one>mornings?|afternoons?|evenings?|nights?)(?: time)? or (?:\w+ ){0,2}?"
+    r"(?P<other>mornings?|afternoons?|evenings?|nights?)\b",
+    re.IGNORECASE,
+)
 _NTH_DAY = re.compile(
+    r"\b(?:on )?(?:even|odd) (?:days|dates|weeks|weekdays)\b|\b(?:every|each) (?:last|first|final) (?:mon|"
+    r"tues|wednes|thurs|fri|satur|sun)day\b|"
     r"\b(?:first|second|third|fourth|last|1st|2nd|3rd|4th) (?:week\s?day|(?:working|business) day|"
     r"mon(?:day)?|tue(?:sday)?|wed(?:nesday)?|"
     r"thu(?:rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?) (?:of|in|each|every)(?: (?:the|each|every|"
@@ -62,6 +77,16 @@ _NTH_DAY = re.compile(
     r"\b(?:first|second|third|fourth|last) \w+day (?:of the|of each|of every) month",
     re.IGNORECASE,
 )
+_WEEK_END = re.compile(
+    r"\b(?:at|by|towards|before) the end of (?:the|this|my) (?:working |work )?week\b", re.IGNORECASE
+)
+_MONTHS = "|".join(MONTH_NAMES)
+_DATED = re.compile(
+    rf"\b(?:(?:the )?\d{{1,2}}(?:st|nd|rd|th|\\.)?(?: of)? (?:{_MONTHS})|(?:{_MONTHS}) (?:the "
+    rf")?\d{{1,2}}(?:st|nd|rd|th)?)\b(?![:.]\d)",
+    re.IGNORECASE,
+)
+_YEARLY = re.compile(r"\b(?:every|each|yearly|annually|once a|a year|per year)\b", re.IGNORECASE)
 _ONCE = re.compile(
     r"\bin (?:\d+|an?|one|two|three|four|five|six|half an?) (?:minutes?|hours?|days?|weeks?)\b|"
     r"\btomorrow\b|\btonight\b|"
@@ -70,21 +95,53 @@ _ONCE = re.compile(
     r"\bone time\b|\bright now\b|\bright away\b|\bimmediately\b|\blater today\b|\bnext (?:week|month)\b",
     re.IGNORECASE,
 )
+_HOURLY_STEP = re.compile(
+    r"\b(?:every|each) (?P<word>other|second|2nd|third|3rd|fourth|4th|sixth|6th) hour\b", re.IGNORECASE
+)
+_STEPS = {
+    "other": 2,
+    "second": 2,
+    "2nd": 2,
+    "third": 3,
+    "3rd": 3,
+    "fourth": 4,
+    "4th": 4,
+    "sixth": 6,
+    "6th": 6,
+}
 _EVERY_MINUTES = re.compile(
-    r"\b(?:every|each) (?:(?P<n>\d+|one|two|three|five|ten|fifteen|twenty|thirty) )?(?P<unit>minutes?|"
-    r"mins?|hours?|hrs?)\b|"
+    r"\b(?:every|each) (?:(?P<n>\d+|one|two|three|four|five|six|eight|ten|twelve|fifteen|twenty|thirty|"
+    r"forty-five|"
+    r"sixty|ninety) )?(?P<unit>(?:full |single )?(?:minutes?|mins?|hours?|hrs?))\b(?! and a half)|"
     r"\b(?P<half>every half(?:[\s-]an)?[\s-]hour|half[\s-]hourly)\b|"
-    r"\b(?P<quarter>every quarter(?: of an)? hour)\b|"
+    r"\b(?P<quarter>every quarter(?: of an)?[\s-]hour)\b|"
+    r"\b(?P<often>once|twice|two times|three times|four times|six times|[2346] times|[2346]x) (?:an|per|"
+    r"every|each) hour\b|"
     r"\b(?P<hourly>hourly|once an hour|each full hour)\b",
     re.IGNORECASE,
 )
+_HALF_MORE = re.compile(
+    r"\bevery (?:(?:an )?hour and a half|one and a half hours|1\.5 hours)\b", re.IGNORECASE
+)
+_PER_HOUR = {"once": 1, "twice": 2, "two": 2, "three": 3, "four": 4, "six": 6}
+_AT_MINUTE = re.compile(
+    r"(?:\b(?P<amount>a quarter|quarter|half|five|ten|twenty|twenty[- ]five|[0-5]?\d)(?: minutes?| mins?)? "
+    r"(?P<way>past|after|to|before)\b(?!\s+(?:\d|one|two|three|four|five|six|seven|eight|nine|ten|eleven|"
+    r"twelve|noon|"
+    r"midnight))|(?<!\d):(?P<minute>[0-5]\d)\b|\bon the (?P<on>half|quarter)(?: hour)?\b|\bminute "
+    r"(?P<nth>\d{1,2})\b)",
+    re.IGNORECASE,
+)
+_MINUTES = {"quarter": 15, "half": 30, "five": 5, "ten": 10, "twenty": 20, "twenty five": 25}
+_SPAN_OF_HOURS = re.compile(r"(?<![\w:.-])(?P<first>1?\d|2[0-3])\s?-\s?(?P<last>1?\d|2[0-3])(?![\w:.%-])")
 _OFFICE = re.compile(
     r"\b(?:business|office|working|work) ?hours\b|\bduring the work(?:ing)? ?day\b", re.IGNORECASE
 )
 _TIMES_A = re.compile(
-    r"\b(twice|two times|2x|three times|3x|four times) (?:a|per|each|every) ?(day|week|month)|"
-    r"\btwice (daily|weekly)\b",
-    re.I,
+    r"\b(?P<n>twice|thrice|(?:two|three|four|five|six|\d{1,2})(?: times|x)|several times|[2-6]x) (?:a |an "
+    r"|per |each |every )?"
+    r"(?P<per>day|daily|week|weekly|month|monthly)\b",
+    re.IGNORECASE,
 )
 _PART = r"(?:\*|\d{1,2}(?:-\d{1,2})?)(?:/\d{1,2})?"
 _NUMBERS = rf"{_PART}(?:,{_PART})*"
@@ -93,7 +150,8 @@ _CRON = re.compile(
     rf"[A-Za-z,-]{{3,}}))(?![\w*/,-])"
 )
 MEETING = (
-    r"meetings?|stand[\s-]?ups?|calls?|sync|syncs|review|check[\s-]?in|appointment|session|huddle|all[\s-]hands|"
+    r"meetings?|stand[\s-]?ups?|calls?|sync|syncs|review|check[\s-]?in|appointment|session|huddle|"
+    r"all[\s-]hands|"
     r"1:1|retro|planning"
 )
 BEFORE_MEETING = re.compile(
@@ -112,28 +170,16 @@ def special_plan(text: str, zone: str | None) -> Schedule | Unclear | None:
     """Everything that is not a plan of days and times."""
     if _ON_DEMAND.search(text):
         return Schedule(event="on_demand", time_said=False)
-    if _EVENT.search(text):
+    if is_event(text):
         return Schedule(event="event_driven", time_said=False)
     if match := _CRON.search(text):
         return _literal(match.group(1), zone)
-    if _VAGUE.search(text) and not (BEFORE_MEETING.search(text)):
-        if re.search(r"\d|\b(?:around|about|roughly|approximately)\b", text):
-            return Unclear(question="I need one exact time. For example: 'every Monday at 8:30'.")
-        if RECURS.search(text) is None:
-            return Unclear(question=f"I'm not sure about the time. For example: '{EXAMPLE}'.")
-    if match := _OTHER.search(text):
+    if vague := _vague(text):
+        return vague
+    if (match := _OTHER.search(text)) and not _HOURLY_STEP.search(text):
         return _not_every(text, match, zone)
-    if _NTH_DAY.search(text):
-        return Unclear(
-            question="A plan can't follow 'the first Monday of the month'. The nearest I can do: every week "
-            "on that day, or a fixed day of the month, for example 'the 1st of each month at 9:00'.",
-        )
-    if _MONTH_END.search(text):
-        return Unclear(
-            question="Months end on different days, so I can't plan the last one. The nearest I can do: the "
-            "28th, or the 1st of the next month. Which one? I'd take the 1st of each month at 9:00.",
-            offer=Schedule(cron=f"{_clock(text)} 1 * *", timezone=zone, origin="default"),
-        )
+    if impossible := _impossible(text, zone):
+        return impossible
     if match := _TIMES_A.search(text):
         return _times_a(text, match, zone)
     if _ONCE.search(text) and not RECURS.search(text):
@@ -145,9 +191,53 @@ def special_plan(text: str, zone: str | None) -> Schedule | Unclear | None:
     return None
 
 
-def _clock(text: str) -> str:
-    """The minute and hour fields of the first plain time in the text, or of the usual default."""
-    hour, minute = next(((t.hour, t.minute) for t in find_times(text) if t.hour is not None), DEFAULT_TIME)
+def _vague(text: str) -> Unclear | None:
+    """ "Around nine", "8:30ish", "sometimes", "morning or evening"."""
+    if match := _PART_OR.search(text):
+        return Unclear(question=f"Which one shall it be, {match['one']} or {match['other']}? {_SAY}")
+    vague = _VAGUE.search(text)
+    if vague is None or BEFORE_MEETING.search(text):
+        return None
+    rest = text[: vague.start()] + text[vague.end() :]
+    if _NEARLY.search(text) or DAY.search(rest):
+        return Unclear(question=f"I need one exact time. {_SAY}")
+    return None if RECURS.search(rest) else Unclear(question=f"I'm not sure about the time. {_SAY}")
+
+
+def _impossible(text: str, zone: str | None) -> Unclear | None:
+    """What no plan of this kind can say, with the nearest it can."""
+    if match := _NTH_DAY.search(text):
+        day = next((n for word, n in _NTH.items() if re.search(rf"\b{word}\b", match.group(), re.I)), 1)
+        offer = Schedule(cron=f"{_clock(text)} {day} * *", timezone=zone, origin="default")
+        return Unclear(
+            question=f"A plan can't follow '{match.group().strip()}'. The nearest I can do is "
+            f"{_told(offer)}, or every week on that day. Shall it be {_told(offer)}?",
+            offer=offer,
+        )
+    if _MONTH_END.search(text):
+        return Unclear(
+            question="Months end on different days, so I can't plan the last one. The nearest I can do: the "
+            "28th, or the 1st of the next month. Which one? I'd take the 1st of each month at 9:00.",
+            offer=Schedule(cron=f"{_clock(text)} 1 * *", timezone=zone, origin="default"),
+        )
+    if _WEEK_END.search(text) and not RECURS.search(text):
+        offer = Schedule(cron=f"{_clock(text, (17, 0))} * * FRI", timezone=zone, origin="default")
+        return Unclear(question=f"Is that {_told(offer)}? Or name another day.", offer=offer)
+    if (match := _DATED.search(text)) and not _YEARLY.search(text):
+        return Unclear(
+            question=f"{match.group().strip().capitalize()} comes once a year. Shall it run every year, only "
+            f"when you ask, or on a plan? {_SAY}"
+        )
+    return None
+
+
+def _told(plan: Schedule) -> str:
+    return read_back(plan.cron, None)
+
+
+def _clock(text: str, default: tuple[int, int] = DEFAULT_TIME) -> str:
+    """The minute and hour fields of the first plain time in the text, or of the default."""
+    hour, minute = next(((t.hour, t.minute) for t in find_times(text) if t.hour is not None), default)
     return f"{minute} {hour}"
 
 
@@ -170,8 +260,6 @@ def _not_every(text: str, match: re.Match[str], zone: str | None) -> Unclear:
         offer = Schedule(cron=f"{_clock(text)} * * MON,WED,FRI", timezone=zone, origin="default")
     elif unit.startswith("month"):
         offer = Schedule(cron=f"{_clock(text)} 1 * *", timezone=zone, origin="default")
-    elif unit.startswith("hour"):
-        return Unclear(question="Say it as a number, for example 'every 2 hours'.")
     else:
         offer = Schedule(
             cron=f"{_clock(text)} * * {weekday_field(days) if days else 'MON'}",
@@ -186,53 +274,61 @@ def _not_every(text: str, match: re.Match[str], zone: str | None) -> Unclear:
     )
 
 
+_HOURS_OF = {2: "9,16", 3: "9,13,17", 4: "9,12,15,18", 5: "8,10,12,14,16", 6: "8,10,12,14,16,18"}
+_DAYS_OF = {2: "MON,THU", 3: "MON,WED,FRI", 4: "MON-THU", 5: "MON-FRI", 6: "MON-SAT"}
+
+
 def _times_a(text: str, match: re.Match[str], zone: str | None) -> Schedule | Unclear | None:
-    per = (match.group(2) or match.group(3)).lower()
-    wanted = {"twice": 2, "two": 2, "2x": 2, "three": 3, "3x": 3, "four": 4}[
-        (match.group(1) or "twice").split()[0].lower()
-    ]
-    times = [t for t in find_times(text) if t.hour is not None]
-    if per in ("day", "daily"):
-        if len(times) >= wanted:
+    """ "Twice a day": at which two times?"""
+    word = match["n"].lower().split()[0].rstrip("x")
+    wanted = {"twice": 2, "thrice": 3, "several": 3}.get(word) or (
+        int(word) if word.isdecimal() else NUMBER_WORDS[word]
+    )
+    per = match["per"].lower()
+    if per.startswith("da"):
+        if wanted < 2 or len([t for t in find_times(text) if t.hour is not None]) >= wanted:
             return None
-        hours = {2: "9,16", 3: "9,13,17", 4: "9,12,15,18"}[wanted]
-        offer = Schedule(cron=f"0 {hours} * * *", timezone=zone, origin="default")
+        offer = Schedule(
+            cron=f"0 {_HOURS_OF.get(wanted, _HOURS_OF[6])} * * *", timezone=zone, origin="default"
+        )
         return Unclear(
             question=f"At which {wanted} times? I'd take {read_back(offer.cron, None)}.", offer=offer
         )
-    if per in ("week", "weekly") and len(find_weekdays(text)) < wanted:
-        chosen = {2: "MON,THU", 3: "MON,WED,FRI", 4: "MON-THU"}[wanted]
+    if per.startswith("week"):
+        if wanted < 2 or len(find_weekdays(text)) >= wanted:
+            return None
+        chosen = _DAYS_OF.get(wanted, "*")
         offer = Schedule(cron=f"{_clock(text)} * * {chosen}", timezone=zone, origin="default")
         return Unclear(
             question=f"On which {wanted} days? I'd take {read_back(offer.cron, None)}.", offer=offer
         )
-    return None
+    if len(find_month_days(text)) >= wanted:
+        return None
+    offer = Schedule(cron=f"{_clock(text)} 1,15 * *", timezone=zone, origin="default")
+    return Unclear(
+        question=f"On which days of the month? I'd take {read_back(offer.cron, None)}.", offer=offer
+    )
 
 
 def interval(text: str, zone: str | None) -> Schedule | Unclear | None:
-    """Every 15 minutes, every hour during business hours, every 2 hours from 8 to 18."""
-    match = _EVERY_MINUTES.search(text)
+    """Every 15 minutes, every hour in business hours, every 2 hours from 8 to 18, ten past every hour."""
+    if match := _HALF_MORE.search(text):
+        return _uneven(90, zone, of_hour=False)
+    match = _EVERY_MINUTES.search(text) or _HOURLY_STEP.search(text)
     if match is None:
         return None
-    if match["half"]:
-        count, of_hour = 30, False
-    elif match["quarter"]:
-        count, of_hour = 15, False
-    else:
-        raw = (match["n"] or "1").lower()
-        count = int(raw) if raw.isdecimal() else NUMBER_WORDS[raw]
-        of_hour = bool(match["hourly"]) or (match["unit"] or "").lower().startswith("h")
-    allowed = [n for n in range(1, 25 if of_hour else 61) if (24 if of_hour else 60) % n == 0]
-    if count not in allowed:
-        near = min(allowed, key=lambda n: (abs(n - count), n))
-        offer = Schedule(cron=_every(near, of_hour, "*"), timezone=zone, origin="default")
-        unit = "hours" if of_hour else "minutes"
-        return Unclear(
-            question=f"{count} {unit} don't divide evenly. Shall it be {read_back(offer.cron, None)}?",
-            offer=offer,
-        )
+    count, of_hour = _step(match)
+    if of_hour and count == HOURS_A_DAY:
+        return None
+    if count not in _even(of_hour=of_hour):
+        return _uneven(count, zone, of_hour=of_hour)
     rest = text[: match.start()] + "," + text[match.end() :]
+    at_minute = _AT_MINUTE.search(rest) if of_hour else None
+    if at_minute:
+        rest = blank(rest, at_minute.start(), at_minute.end())
     times = [t.hour for t in find_times(rest) if t.hour is not None]
+    if not times and (span := _SPAN_OF_HOURS.search(rest)):
+        times = [int(span["first"]), int(span["last"])]
     hours = "*"
     if _OFFICE.search(rest):
         hours = "9-17"
@@ -243,10 +339,58 @@ def interval(text: str, zone: str | None) -> Schedule | Unclear | None:
     days = find_weekdays(rest)
     weekday = weekday_field(days) if days else "MON-FRI" if _OFFICE.search(rest) else "*"
     cron = _every(count, of_hour, hours).rsplit(" ", 1)[0] + f" {weekday}"
+    if at_minute:
+        cron = f"{_minute(at_minute)} {cron.split(' ', 1)[1]}"
     notes = (
         ("business hours are 9:00 to 17:00, Monday to Friday",) if _OFFICE.search(rest) and not times else ()
     )
     return Schedule(cron=cron, timezone=zone, notes=notes)
+
+
+def _step(match: re.Match[str]) -> tuple[int, bool]:
+    """How many, and whether hours (not minutes) are counted."""
+    said = match.groupdict()
+    if word := said.get("word"):
+        return _STEPS[word.lower()], True
+    if said.get("half"):
+        return 30, False
+    if said.get("quarter"):
+        return 15, False
+    if often := said.get("often"):
+        first = often.lower().split()[0].rstrip("x")
+        times = int(first) if first.isdecimal() else _PER_HOUR[first]
+        return (60 // times, False) if times > 1 else (1, True)
+    raw = (said.get("n") or "1").lower()
+    extra = {"sixty": 60, "ninety": 90}
+    count = int(raw) if raw.isdecimal() else extra.get(raw) or NUMBER_WORDS[raw]
+    of_hour = bool(said.get("hourly")) or "h" in (said.get("unit") or "").lower()
+    return (count // 60, True) if not of_hour and count and count % 60 == 0 else (count, of_hour)
+
+
+def _even(*, of_hour: bool) -> list[int]:
+    whole = HOURS_A_DAY if of_hour else 60
+    return [n for n in range(1, whole + 1) if whole % n == 0]
+
+
+def _uneven(count: int, zone: str | None, *, of_hour: bool) -> Unclear:
+    near = min(_even(of_hour=of_hour), key=lambda n: (abs(n - count), n))
+    offer = Schedule(cron=_every(near, of_hour, "*"), timezone=zone, origin="default")
+    unit = "hours" if of_hour else "minutes"
+    return Unclear(
+        question=f"{count} {unit} don't divide evenly. Shall it be {read_back(offer.cron, None)}?",
+        offer=offer,
+    )
+
+
+def _minute(match: re.Match[str]) -> int:
+    """The minute of the hour in "at ten past", "on the half hour", ":15"."""
+    if raw := match["minute"] or match["nth"]:
+        return int(raw) % 60
+    if match["on"]:
+        return _MINUTES[match["on"].lower()]
+    amount = match["amount"].lower().replace("-", " ").removeprefix("a ")
+    minutes = int(amount) if amount.isdecimal() else _MINUTES[amount]
+    return minutes % 60 if match["way"].lower() in ("past", "after") else (60 - minutes) % 60
 
 
 def _every(count: int, of_hour: bool, hours: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from omniforge.builder.understanding.clock import PART_TIMES, TimeOfDay, find_times, part_of_day
 from omniforge.builder.understanding.cron_words import read_back, time_words
@@ -18,7 +19,7 @@ from omniforge.builder.understanding.plan import (
     suggested,
 )
 from omniforge.builder.understanding.recurring import BEFORE_MEETING, MEETING, RECURS, interval, special_plan
-from omniforge.builder.understanding.text import NUMBER_WORDS, blank, has_phrase, normalise
+from omniforge.builder.understanding.text import LONGEST_MESSAGE, NUMBER_WORDS, blank, has_phrase, normalise
 from omniforge.builder.understanding.windows import find_window
 from omniforge.builder.understanding.zones import find_zone
 
@@ -41,7 +42,7 @@ _NOT_A_PLAN = re.compile(
     r"\b(?:weekly|daily|monthly|quarterly|yearly|annual|hourly)\s+(?:\w+\s+){0,3}?(?:reports?|summar\w+|"
     r"digests?|overviews?|updates?|"
     r"reviews?|recaps?|round-?ups?|brief\w*|status|meetings?|stand-?ups?|newsletters?|agents?|bullet\w*|"
-    r"list)\b",
+    r"list|ones?)\b",
     re.IGNORECASE,
 )
 
@@ -54,7 +55,7 @@ def read_schedule(
     `base` is the plan so far: a new time keeps its days and new days keep its time. `expected`: the message
     answers the question when, so that a lone "9" or "Monday" counts.
     """
-    raw = normalise(message)
+    raw = normalise(message[:LONGEST_MESSAGE])
     text = correct_days(raw)
     while window := find_window(text):
         text = blank(text, window.start, window.end)
@@ -105,6 +106,8 @@ def _planned(
     text = _wanted_now(text)
     before_meeting = BEFORE_MEETING.search(text) is not None
     context = recurs or expected or changing or before_meeting
+    if choice := _undecided(text):
+        return choice
     days = find_days(text, expected=expected)
     times = find_times(text, bare=expected and days is None)
     part = part_of_day(text)
@@ -122,6 +125,48 @@ def _planned(
     if bad := next((t for t in times if t.hour is None), None):
         return Unclear(question=f"I can't read '{bad.words}' as a time of day. For example: '8:30' or '4pm'.")
     return _assembled(text, days, times, part=part_of_day(text), zone=zone, base=base)
+
+
+_OR = re.compile(
+    rf"(?P<one>{DAY.pattern})\s*(?:,?\s*or|/or)\s+(?:on |maybe |perhaps )?(?P<other>{DAY.pattern})",
+    re.IGNORECASE,
+)
+_DAY_WORD = re.compile(
+    rf"{DAY.pattern}|\b(?:week-?days?|week-?ends?|workdays?|every ?day|daily)\b", re.IGNORECASE
+)
+_BETWEEN = re.compile(r"\b(?:between|from|anytime)\s*$", re.IGNORECASE)
+
+
+def _undecided(text: str) -> Unclear | None:
+    """Two days or two times of which one is meant, a span of time, or days that each have their own time."""
+    if match := _OR.search(text):
+        return Unclear(question=f"Which one shall it be, {match['one']} or {match['other']}? "
+                                f"For example: 'every {match['one'].rstrip('s')} at 8:30'.")  # fmt: skip
+    times = find_times(text)
+    for one, other in pairwise(times):
+        between = text[one.end : other.start].strip().lower()
+        if between in ("or", "or at", ", or", "or maybe", "or perhaps", "or even"):
+            return Unclear(
+                question=f"Which one shall it be, {one.words} or {other.words}? For example: '{EXAMPLE}'."
+            )
+        spans = between in ("-", "to", "until", "till", "and") and _BETWEEN.search(text[: one.start])
+        if (spans or between == "-") and len(times) == 2:
+            return Unclear(
+                question=f"I need one exact time between {one.words} and {other.words}. For example: "
+                f"'{EXAMPLE}'. "
+                "Or shall it run every hour in between?"
+            )
+    spots = sorted(
+        [(t.start, "time") for t in times] + [(m.start(), "day") for m in _DAY_WORD.finditer(text)]
+    )
+    order = [kind for at, (_, kind) in enumerate(spots) if not at or spots[at - 1][1] != kind]
+    if len(order) > 3 and len({(t.hour, t.minute) for t in times}) > 1:
+        return Unclear(
+            question="One agent has one plan, with the same time on all of its days. Which of these shall "
+            "I take? "
+            "For the other one I can make a second agent."
+        )
+    return None
 
 
 def _wanted_now(text: str) -> str:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from omniforge.builder.understanding import mentions, phrases, shaping
 from omniforge.builder.understanding.fields import Field, find_fields, match_field
 from omniforge.builder.understanding.mentions import Format
+from omniforge.builder.understanding.place import Place
 from omniforge.builder.understanding.references import resolve
 from omniforge.builder.understanding.schedule import Origin, Schedule, Unclear, read_schedule
 from omniforge.builder.understanding.shaping import Only, OrderRule, Removed
@@ -19,19 +20,13 @@ from omniforge.builder.understanding.text import blank, normalise
 from omniforge.builder.understanding.windows import find_window
 from omniforge.builder.understanding.zones import find_zone
 
-
-class Source(BaseModel):
-    """One resource the agent reads."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    name: str
+Source = Place
+"""One resource the agent reads."""
 
 
 class Slots(BaseModel):
-    """Everything the builder needs. `origins` tells per slot where its value came from; unset slots are
-    absent."""
+    """What messages say of an agent and of one of its parts. `origins` tells per slot where its value came
+    from; unset slots are absent."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,8 +56,7 @@ class Slots(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something said that cannot be used: `kind` is field, group, order, service, format, schedule or
-    event."""
+    """Something said that cannot be used: `kind` is field, group, order, service, format or schedule."""
 
     kind: str
     phrase: str
@@ -81,8 +75,8 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the words are matched against: fields of the chosen resources, all resources, names of services
-    here."""
+    """What the words are matched against: fields of the chosen resources, all resources, the words for
+    services that are here."""
 
     fields: tuple[Field, ...] = ()
     resources: tuple[Source, ...] = ()
@@ -130,8 +124,12 @@ class _Reader:
         for mention in named:
             if mention.inbox:
                 self.put("destination", "inbox")
-            elif not mention.possible:
+            elif not mention.possible and not self._is_here(mention.name):
                 self.problems.append(Problem("service", mention.name, (mention.role,)))
+
+    def _is_here(self, name: str) -> bool:
+        plain = name.casefold()
+        return name.startswith("#") or "@" in name or plain in self.known.services
 
     def _read_format(self) -> None:
         self.text, found, impossible = mentions.take_format(self.text)
@@ -151,8 +149,6 @@ class _Reader:
         if isinstance(found, Unclear):
             self.problems.append(Problem("schedule", "", unclear=found))
             self.text = mentions.without_times(self.text)
-        elif found is not None and found.event == "event_driven":
-            self.problems.append(Problem("event", ""))
         elif found is not None:
             found = found if found.timezone else found.model_copy(update={"timezone": zone_before})
             self.put("schedule", found, found.origin)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from omniforge.builder.understanding.stance_words import PHRASES, Mark
-from omniforge.builder.understanding.text import NUMBER_WORDS, normalise, words
+from omniforge.builder.understanding.text import LONGEST_MESSAGE, NUMBER_WORDS, normalise, words
 
 
 class Stance(StrEnum):
@@ -99,14 +99,18 @@ _ORDINALS = {
 _CHOICE_FILLER = frozenset(
     words("""
     the one option choice number answer no please i'd like i take choose pick go with for let's it's that's
-    want would will
+    want would will i'll we'll we prefer
 """)
 )
 
 
 def read_stance(message: str) -> Reading:
-    """The stance of a whole message; total over any text."""
-    text = normalise(message)
+    """The stance of a whole message; total over any text. One that is too long to be read is no answer."""
+    return _read(normalise(message)) if len(message) <= LONGEST_MESSAGE else Reading(Stance.NONE)
+
+
+def _read(text: str, *, inside: bool = False) -> Reading:
+    """`inside`: the text stood within a request ("can you …?")."""
     said = words(text)
     if not said:
         return Reading(Stance.UNSURE if "?" in text else Stance.NONE)
@@ -121,7 +125,7 @@ def read_stance(message: str) -> Reading:
     if choice := _choice(said):
         return Reading(Stance.UNSURE if asked else Stance.CHOOSE, choice)
     if asked or _opens_a_question(said):
-        return _asked(said, kinds, content, text)
+        return _asked(said, kinds, content, text, inside=inside)
     act = next((_ACTS[mark] for mark in marks if mark is not None and mark in _ACTS), None)
     if not content and (alone := _alone(kinds, marks)):
         return Reading(alone)
@@ -197,13 +201,13 @@ def _is_pure_yes(marks: list[Mark | None]) -> bool:
     return all(mark in allowed for mark in marks) and any(mark in affirming for mark in marks)
 
 
-def _asked(said: list[str], kinds: set[Mark], content: bool, text: str) -> Reading:
+def _asked(said: list[str], kinds: set[Mark], content: bool, text: str, *, inside: bool) -> Reading:
     if kinds & {Mark.RESUME}:
         return Reading(Stance.RESUME)
     if Mark.DELEGATE in kinds and not content:
         return Reading(Stance.DELEGATE)
-    if request := _REQUEST.search(text.casefold()):
-        inner = read_stance(text.casefold()[request.end() :].rstrip(" ?!."))
+    if (request := _REQUEST.search(text.casefold())) and not inside:
+        inner = _read(text.casefold()[request.end() :].rstrip(" ?!."), inside=True)
         if inner.stance in _REQUESTED:
             return inner
         if inner.act in (Act.TEST, Act.RETRY):

@@ -43,12 +43,14 @@ CODES: Mapping[FailureKind, frozenset[str]] = MappingProxyType(
     {
         FailureKind.TIMEOUT: frozenset({"step_timeout", "timeout", "model_timeout"}),
         FailureKind.CONTEXT_FULL: frozenset({"context_full", "context_too_long", "context_length_exceeded"}),
-        FailureKind.BAD_OUTPUT: frozenset({"bad_output", "bad_answer", "output_invalid"}),
+        FailureKind.BAD_OUTPUT: frozenset({"bad_output", "bad_answer", "output_invalid", "answer_invalid"}),
         FailureKind.EXHAUSTED: frozenset({"resources_exhausted", "out_of_memory"}),
         FailureKind.CORRUPTED: frozenset({"checkpoint_corrupted"}),
         FailureKind.RATE_LIMITED: frozenset({"rate_limited", "rate_limited_there", "overloaded"}),
         FailureKind.CHECK_FAILED: frozenset({"check_failed", "command_failed"}),
-        FailureKind.UNREACHABLE: frozenset({"service_down", "circuit_open", "provider_unreachable"}),
+        FailureKind.UNREACHABLE: frozenset(
+            {"service_down", "circuit_open", "provider_unreachable", "model_unavailable"}
+        ),
         FailureKind.UNEXPECTED: frozenset({HANDLER_FAILED}),
     }
 )

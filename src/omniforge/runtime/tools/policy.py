@@ -9,8 +9,13 @@ from typing import Any
 from omniforge.core.errors import Fatal, Forbidden
 from omniforge.runtime.tools.origins import Origins
 from omniforge.runtime.tools.protocol import Target
+from omniforge.skills.allowed_tools import AllowedTools, ToolRule
+from omniforge.skills.document import Document
 
-DEFAULT_GRANT = ("Read", "Write", "Glob")
+DEFAULT_GRANT = (
+    *("Read", "Write", "Edit", "Glob", "Grep", "Document"),
+    *("State", "Inbox", "Ask", "Skill"),
+)
 """What every skill may call unless its allow-list narrows it; an agent's integrations come on top."""
 
 
@@ -33,9 +38,33 @@ class ToolPolicy:
     granted: Sequence[str]
     allows: Callable[[str, str], bool] | None = None
     listed: Sequence[str] = ()
+    forbids: AllowedTools | None = None
+    """The skill's `disallowed-tools`."""
+    rules: AllowedTools | None = None
+    """What `allows` was made from, to tell which tools it is about at all."""
+    caller: ToolPolicy | None = None
+    """Of the skill that called this one: what it may not use, this one may not either."""
+
+    @classmethod
+    def of(cls, document: Document, granted: Sequence[str], caller: ToolPolicy | None = None) -> ToolPolicy:
+        """What a skill's front matter leaves of a grant."""
+        allowed = document.allowed_tools
+        return cls(
+            granted=granted,
+            allows=None if allowed is None else allowed.matches,
+            listed=[] if allowed is None else [str(item) for item in allowed],
+            forbids=document.disallowed_tools,
+            rules=allowed,
+            caller=caller,
+        )
 
     def check(self, skill: str, tool: str, subject: str) -> None:
         """Raise `ToolRefused`, naming what is allowed and what to change."""
+        self._check_own(skill, tool, subject)
+        if self.caller is not None:
+            self.caller.check(f"that calls {skill}", tool, subject)
+
+    def _check_own(self, skill: str, tool: str, subject: str) -> None:
         if not any(_matches(name, tool) for name in self.granted):
             raise ToolRefused(
                 f"The agent does not grant {tool} to its skills; it grants {', '.join(self.granted)}.",
@@ -51,10 +80,24 @@ class ToolPolicy:
                 tool=tool,
                 allowed=list(self.listed),
             )
+        if self.forbids is not None and self.forbids.matches(tool, subject):
+            raise ToolRefused(
+                f"The skill {skill} may not use {tool} this way: it stands in its disallowed-tools.",
+                skill=skill,
+                tool=tool,
+                disallowed=[str(item) for item in self.forbids],
+            )
 
     def offers(self, tool: str) -> bool:
         """Whether a skill should be told about a tool at all."""
         return any(_matches(name, tool) for name in self.granted)
+
+    def is_usable(self, tool: str) -> bool:
+        """Whether some call of a tool could pass."""
+        listed = self.rules is None or any(ToolRule(rule.tool).matches(tool) for rule in self.rules)
+        forbidden = self.forbids is not None and ToolRule(tool) in self.forbids.rules
+        mine = self.offers(tool) and listed and not forbidden
+        return mine and (self.caller is None or self.caller.is_usable(tool))
 
 
 def _matches(name: str, tool: str) -> bool:

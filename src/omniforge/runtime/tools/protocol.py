@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from omniforge.core.shapes import checked
+from omniforge.core.shapes import checked, schema_of
 from omniforge.integrations.manifest import Access, Lookup
 from omniforge.integrations.samples import SampleTerms
 from omniforge.runs.service import Mode
@@ -40,7 +40,8 @@ class Target:
 class CallScope:
     """Whose call it is: the run's tenant, mode and connections, and the step's own working folder.
 
-    terms: how this call meets sample data, in a run that works on them.
+    terms: how this call meets sample data, in a run that works on them. folders: more places to read from,
+    by the path they have for whoever calls (`/skill`).
     """
 
     tenant_id: str
@@ -51,6 +52,7 @@ class CallScope:
     connections: Mapping[str, str] = field(default_factory=dict[str, str])
     resources: tuple[Json, ...] = ()
     terms: SampleTerms = field(default_factory=SampleTerms)
+    folders: Mapping[str, Path] = field(default_factory=dict[str, Path])
 
     def without_fault(self) -> CallScope:
         return replace(self, terms=SampleTerms(self.terms.world, self.terms.shape))
@@ -116,16 +118,18 @@ class LocalTool:
     run: Callable[[Any, CallScope], Awaitable[Json]]
     subject_field: str
     outward: bool = False
+    plain_subject: Callable[[str], str] = str
+    """The subject as allow-lists write it: a path without what stands before it in every path, say."""
 
     @property
     def input_schema(self) -> Json:
-        return self.arguments.model_json_schema()
+        return schema_of(self.arguments)
 
     def check(self, args: Json) -> Json:
         return checked(self.arguments, args, self.name).model_dump()
 
     def subject(self, args: Json) -> str:
-        return str(args.get(self.subject_field, ""))
+        return self.plain_subject(str(args.get(self.subject_field, "")))
 
     def target(self, args: Json, scope: CallScope) -> Target | None:
         return None

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from omniforge.core.errors import Invalid, ProviderError
 from omniforge.core.network import NetworkDisabled
 from omniforge.core.outward import MAX_REDIRECTS, SECONDS, Guard
-from omniforge.core.plaintext import charset_of
+from omniforge.core.plaintext import charset_of, text_of_html
 from omniforge.integrations.manifest import Access
 from omniforge.runs.service import Mode
 from omniforge.runtime.tools.protocol import CallScope, Json, LocalTool
@@ -29,9 +29,15 @@ class HttpArguments(BaseModel):
     headers: dict[str, str] = Field(default_factory=dict[str, str], max_length=20)
 
 
+class PageArguments(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(min_length=8, max_length=2000)
+
+
 @dataclass(frozen=True, slots=True)
 class Web:
-    """The `Http` tool: GET over http(s). `allowed_hosts` empty means every public host."""
+    """The `Http` and `WebFetch` tools: GET over http(s). `allowed_hosts` empty means every public host."""
 
     allowed_hosts: Sequence[str] = ()
     permitted: Sequence[str] = ()
@@ -81,6 +87,29 @@ class Web:
             "text": bytes(data[:MAX_BYTES]).decode(charset_of(answer.charset_encoding), errors="replace"),
             "truncated": truncated,
         }
+
+    async def page(self, args: PageArguments, scope: CallScope) -> Json:
+        """A page as its words."""
+        answer = await self.get(HttpArguments(url=args.url), scope)
+        is_page = "html" in str(answer["headers"].get("content-type", ""))
+        text = text_of_html(str(answer["text"])) if is_page else str(answer["text"])
+        return {
+            "url": answer["url"],
+            "status": answer["status"],
+            "text": text,
+            "truncated": answer["truncated"],
+        }
+
+    def page_tool(self) -> LocalTool:
+        return LocalTool(
+            name="WebFetch",
+            description="Read a public web page as plain text.",
+            arguments=PageArguments,
+            access=Access.READ,
+            run=self.page,
+            subject_field="url",
+            outward=True,
+        )
 
     def tool(self) -> LocalTool:
         return LocalTool(

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from omniforge.core.errors import Invalid
 from omniforge.sandboxes.bridge import parse_object, serve_bridge
 from omniforge.sandboxes.bubblewrap import Box, Shell, start_box
+from omniforge.sandboxes.kit import Kit
 from omniforge.sandboxes.processes import ProcessTable, read_capped, wait_for_end
 from omniforge.sandboxes.protocol import (
     Bridge,
@@ -38,7 +39,7 @@ MAX_INODES = 50_000
 
 
 class LocalSandbox:
-    """Runs each program in a bubblewrap box of its own. Nothing is shared between boxes.
+    """Runs each program in a bubblewrap box of its own. Boxes share nothing but the kit, read-only.
 
     `places`: where copies for running boxes are put (default: the system's temporary folder). As root, boxes
     run as uids of their own, so every user must be able to enter it.
@@ -53,6 +54,7 @@ class LocalSandbox:
     ) -> None:
         self._shell = Shell(bwrap, python)
         self._places = places
+        self._kit = Kit(python, places)
         self._table = ProcessTable()
         self._uids = usable_uids(Path("/proc/self/uid_map").read_text()) if os.geteuid() == 0 else None
         self._is_sound = False
@@ -104,13 +106,15 @@ class LocalSandbox:
         with self._uids.lease() if self._uids else nullcontext() as uid:
             place = new_place(self._places)
             try:
-                filling = asyncio.to_thread(fill_place, place, request, kit, owner=uid)
-                binds = await _to_its_end(filling)
+                binds = await _to_its_end(asyncio.to_thread(self._fill, place, request, kit, uid))
                 started = time.monotonic()
                 box = self._start(request, binds, uid, has_bridge=bridge is not None)
                 return await _Session(box, request.limits, self._table, started).run(bridge)
             finally:
                 await _to_its_end(asyncio.to_thread(remove_place, place))
+
+    def _fill(self, place: Path, request: SandboxRequest, kit: Path, uid: int | None) -> Mapping[str, Path]:
+        return fill_place(place, request, self._kit.ready(kit), owner=uid)
 
     def _start(
         self, request: SandboxRequest, binds: Mapping[str, Path], uid: int | None, *, has_bridge: bool

@@ -1,0 +1,1 @@
+"""The conversation about agents that exist: run, look, share, go back, pause, rename, delete, finish."""

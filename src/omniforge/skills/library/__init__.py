@@ -1,0 +1,1 @@
+"""The public skill library: published, approved, found, used in a pinned version, rated, withdrawn."""
