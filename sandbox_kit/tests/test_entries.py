@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox_kit.entries import entry_of, in_order, is_wanted, rows_of, told, value_of
+from sandbox_kit.choosing import is_wanted
+from sandbox_kit.entries import entry_of, in_order, rows_of, told, value_of
 
 ROWS: list[dict[str, Any]] = [
     {"id": "1", "title": "Website", "fields": {"Status": "On Track", "Client": "Acme", "Due": "2026-11-20"}},

@@ -3,80 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from claude_stage import MODEL, SCHEMA, Stage, Staged, call, is_program, looking, programs
 from model_server import RunningModels
-from model_stage import KEY, settings_for, tool
+from model_stage import KEY, tool
 from omniforge.core.config import ModelSettings
-from omniforge.llm.choice import ModelName
-from omniforge.llm.claude.guest import Bridge, Enclosure, Ended, Guest, bundled
-from omniforge.llm.client import Models
-from omniforge.llm.prices import Prices
+from omniforge.llm.claude.guest import Enclosure, bundled
 from omniforge.llm.protocol import (
-    Answer,
     AnswerInvalid,
-    Ask,
-    AskEvent,
     AskEventKind,
     AskLimits,
     BudgetExceeded,
     Json,
-    ModelNotConfigured,
     ModelUnavailable,
-    ToolRefused,
 )
 from omniforge.llm.scripts import ToolUse, Turn
 from omniforge.sandboxes.guests import SandboxEnclosure
 from omniforge.sandboxes.providers.local import LocalSandbox
-from standin_server import HandClock
 
 pytestmark = pytest.mark.skipif(
     bundled() is None, reason="the extra `claude` is not installed: uv sync --all-extras"
 )
-MODEL = "claude-agent:claude-test-1"
-SCHEMA: Json = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
-FRAME = {"DeferredToolPlaceholder", "StructuredOutput"}
-PROGRAM = "/claude/claude"
-
-
-@dataclass
-class Stage:
-    """A client whose agents run in sandboxes of this computer, and what it tells while it asks."""
-
-    server: RunningModels
-    enclosure: Enclosure
-    changes: dict[str, Any] = field(default_factory=dict[str, Any])
-    events: list[AskEvent] = field(default_factory=list[AskEvent])
-
-    def __post_init__(self) -> None:
-        self.client = Models(
-            settings_for(self.server, **self.changes), clock=HandClock(), enclosure=self.enclosure
-        )
-
-    async def ask(
-        self, prompt: str = "Do it.", instructions: str = "You are a test.", **given: Any
-    ) -> Answer:
-        asked: dict[str, Any] = {"model": MODEL, "on_event": self._note, **given}
-        return await self.client.ask(Ask(instructions, prompt, **asked))
-
-    async def _note(self, event: AskEvent) -> None:
-        self.events.append(event)
-
-    def told(self, kind: AskEventKind) -> list[AskEvent]:
-        return [event for event in self.events if event.kind is kind]
-
-    def requests(self) -> list[Json]:
-        return [entry.body for entry in self.server.state.requests]
 
 
 @pytest.fixture(scope="module")
@@ -85,39 +40,8 @@ def boxes() -> Enclosure:
 
 
 @pytest.fixture
-async def stage(models: RunningModels, boxes: Enclosure) -> AsyncIterator[Stage]:
-    stage = Stage(models, boxes)
-    yield stage
-    await stage.client.close()
-    assert programs() == []
-
-
-def programs() -> list[psutil.Process]:
-    """Programs of the SDK that we have started and that still live."""
-    return [found for found in psutil.Process().children(recursive=True) if is_program(found)]
-
-
-def is_program(process: psutil.Process) -> bool:
-    try:
-        return PROGRAM in process.cmdline()[:1]
-    except psutil.Error:
-        return False
-
-
-def call(at: Any, name: str = "mcp__own__look") -> Json:
-    return {"tools": [{"name": name, "args": at if isinstance(at, str) else dict(at)}]}
-
-
-def looking(seen: list[Json]) -> Any:
-    async def look(args: Json) -> Any:
-        seen.append(args)
-        if args["at"] == "cellar":
-            raise ToolRefused("It is dark.")
-        if args["at"] == "roof":
-            raise ModelUnavailable("fallen off", retryable=False)
-        return {"seen": args["at"]}
-
-    return tool("look", look, at="string")
+def stage(staged: Staged, boxes: Enclosure) -> Stage:
+    return staged(boxes)
 
 
 async def test_an_answer_comes_with_its_words_and_its_figures(models: RunningModels, stage: Stage) -> None:
@@ -154,18 +78,17 @@ async def test_tools_are_called_refused_and_mended(models: RunningModels, stage:
     assert "It is dark." in str(stage.requests()[2]["messages"][-1])
 
 
-@pytest.mark.parametrize("name", ["Bash", "Read", "mcp__own__fly"])
-async def test_a_tool_that_is_not_offered_does_nothing(
-    models: RunningModels, stage: Stage, name: str
-) -> None:
+async def test_a_tool_that_is_not_offered_does_nothing(models: RunningModels, stage: Stage) -> None:
     args = {"command": "touch /workspace/x", "file_path": "/workspace/instructions.md"}
-    models.say(call(args, name), {"text": "Then not."})
+    names = ["Bash", "Read", "WebFetch", "mcp__own__fly"]
+    models.say(*(call(args, name) for name in names), {"text": "Then not."})
     answer = await stage.ask(tools=[looking([])])
     assert answer.text == "Then not."
     assert stage.told(AskEventKind.TOOL_USED) == []
-    (result,) = stage.requests()[1]["messages"][-1]["content"]
-    assert result["is_error"]
-    assert "You are a test" not in str(result)
+    for body in stage.requests()[1:]:
+        (result,) = body["messages"][-1]["content"]
+        assert result["is_error"]
+        assert "You are a test" not in str(result)
 
 
 async def test_what_a_tool_raises_ends_the_question(models: RunningModels, stage: Stage) -> None:
@@ -185,8 +108,8 @@ async def test_a_typed_answer_is_judged_by_us_and_the_model_is_told(
 
     answer = await stage.ask(schema=SCHEMA, check=check, tools=[looking([])])
     assert (answer.value, answer.repaired, answer.usage.requests) == ({"n": 5}, True, 3)
-    shapes = [each["input_schema"] for each in stage.requests()[0]["tools"] if each["name"] in FRAME]
-    assert shapes == [SCHEMA]
+    tools = {each["name"]: each["input_schema"] for each in stage.requests()[0]["tools"]}
+    assert tools["StructuredOutput"] == SCHEMA
     assert "$.n" in str(stage.requests()[1]["messages"][-1])
     assert "n has to be 5" in str(stage.requests()[2]["messages"][-1])
 
@@ -200,22 +123,23 @@ async def test_an_answer_that_stays_wrong_is_an_error_after_the_retries(
     assert failed.value.details["usage"]["requests"] == 3
 
 
-async def test_faults_of_the_service_are_tried_again(models: RunningModels, boxes: Enclosure) -> None:
+async def test_faults_of_the_service_are_tried_again(
+    models: RunningModels, boxes: Enclosure, staged: Staged
+) -> None:
     faults = [{"fault": "rate_limited", "seconds": 7}, {"fault": "overloaded"}, {"fault": "server_error"}]
     worse = [{"fault": "garbage"}, {"fault": "empty"}, {"fault": "half_json", "text": "a b c d"}]
     models.say(*faults, *worse, {"text": "one two three four", "fault": "cut"}, {"text": "whole"})
-    stage = Stage(models, boxes, {"attempts": 8, "longest_wait": 60.0})
+    stage = staged(boxes, attempts=8, longest_wait=60.0)
     answer = await stage.ask()
     assert (answer.text, answer.usage.requests) == ("whole", 8)
     assert stage.told(AskEventKind.STARTED_OVER)
-    await stage.client.close()
 
 
 async def test_a_service_that_stays_down_is_named_and_the_fallback_answers(
-    models: RunningModels, boxes: Enclosure
+    models: RunningModels, boxes: Enclosure, staged: Staged
 ) -> None:
     models.say({"fault": "overloaded", "times": 3}, {"text": "Here."})
-    stage = Stage(models, boxes, {"fallbacks": ["anthropic:claude-test-2"]})
+    stage = staged(boxes, fallbacks=["anthropic:claude-test-2"])
     answer = await stage.ask()
     assert (answer.text, answer.model, answer.usage.requests) == ("Here.", "anthropic:claude-test-2", 4)
     models.say(call({"at": "door"}), {"fault": "unauthorized"}, {"text": "not this one"})
@@ -223,17 +147,15 @@ async def test_a_service_that_stays_down_is_named_and_the_fallback_answers(
         await stage.ask(tools=[looking([])])
     assert failed.value.code == "model_key_refused"
     assert KEY not in f"{failed.value.message} {failed.value.details}"
-    await stage.client.close()
 
 
 async def test_limits_hold(models: RunningModels, stage: Stage) -> None:
-    granted = [AskLimits(iterations=2), AskLimits(tool_calls=1), AskLimits(tokens=300)]
-    for limits, used, limit in zip(granted, (2, 2, 0), ("iterations", "tool_calls", "tokens"), strict=True):
-        models.say({**call({"at": "door"}), "times": 0})
-        with pytest.raises(BudgetExceeded) as failed:
-            await stage.ask(tools=[looking([])], limits=limits)
-        assert failed.value.details["limit"] == limit
-        assert len(models.state.requests) == used
+    models.say({**call({"at": "door"}), "times": 0})
+    with pytest.raises(BudgetExceeded) as failed:
+        await stage.ask(tools=[looking([])], limits=AskLimits(iterations=2))
+    assert failed.value.details["limit"] == "iterations"
+    assert failed.value.details["tools"] == ["look", "look"]
+    assert len(models.state.requests) == 2
 
 
 async def test_no_secret_reaches_the_program(
@@ -302,67 +224,15 @@ async def test_when_we_are_killed_the_program_dies_with_us(models: RunningModels
     assert [found for found in alive if found.status() != psutil.STATUS_ZOMBIE] == []
 
 
-@dataclass
-class Playing:
-    """A guest without a program: does what a test wants it to."""
-
-    play: Callable[[Bridge], Awaitable[Ended]]
-
-    async def run(self, guest: Guest, bridge: Bridge) -> Ended:
-        return await self.play(bridge)
-
-
-@dataclass
-class Crowd:
-    """Guests that start, ask and end; how many were in each of these at once."""
-
-    starting: int = 0
-    live: int = 0
-    most: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
-
-    async def play(self, bridge: Bridge) -> Ended:
-        self.live, self.starting = self.live + 1, self.starting + 1
-        self.most.append((self.live, self.starting))
-        try:
-            greeting = json.loads((await bridge({"op": "input"}))["result"]["text"])
-            await asyncio.sleep(0.01)
-            self.starting -= 1
-            answer: Json = {"subtype": "success", "request_id": greeting["request_id"], "response": {}}
-            said = json.dumps({"type": "control_response", "response": answer}) + "\n"
-            await bridge({"op": "output", "text": said})
-            text = (await bridge({"op": "input"}))["result"]["text"]
-            asked = json.dumps({**QUESTION, "messages": [json.loads(text)["message"]]})
-            await asyncio.sleep(0.02)
-            await bridge({"op": "ask", "exchange": 1, "path": "/v1/messages", "text": asked})
-            return Ended(0)
-        finally:
-            self.live -= 1
-
-
-async def test_twenty_at_once_take_turns(models: RunningModels) -> None:
-    models.say({"text": "Here.", "times": 0})
-    crowd = Crowd()
-    stage = Stage(models, Playing(crowd.play))
-    answers = await asyncio.gather(*(stage.ask(str(number)) for number in range(20)))
-    assert [answer.text for answer in answers] == ["Here."] * 20
-    assert sorted(str(body["messages"][0]["content"]) for body in stage.requests()) == sorted(
-        map(str, range(20))
-    )
-    assert max(live for live, _ in crowd.most) == 8
-    assert max(starting for _, starting in crowd.most) == 2
-    assert (crowd.live, crowd.starting) == (0, 0)
-    await stage.client.close()
-
-
 async def test_several_at_once_share_the_seats_and_leave_nothing(
-    models: RunningModels, boxes: Enclosure
+    models: RunningModels, boxes: Enclosure, staged: Staged
 ) -> None:
     seen: list[int] = []
 
     async def look(_: Json) -> Any:
         seen.append(len(programs()))
 
-    stage = Stage(models, boxes, {"claude_agents": 2, "claude_agents_starting": 1})
+    stage = staged(boxes, claude_agents=2, claude_agents_starting=1)
     models.write(lambda asked: Turn(text="Here.") if asked.turn else Turn(tools=(ToolUse("mcp__own__look"),)))
     asked = [stage.ask(tools=[tool("look", look)]) for _ in range(5)]
     answers = await asyncio.gather(*asked)
@@ -370,74 +240,3 @@ async def test_several_at_once_share_the_seats_and_leave_nothing(
     assert len(seen) == 5
     assert max(seen) <= 2
     assert programs() == []
-    await stage.client.close()
-
-
-QUESTION: Json = {"model": "m", "stream": True, "messages": []}
-MESSAGES = "/v1/messages"
-BASH: Json = {"name": "Bash", "input_schema": {}}
-SEARCH: Json = {"name": "StructuredOutput", "type": "web_search_20250305"}
-STRANGE = {
-    "a tool that was not offered": (MESSAGES, json.dumps({**QUESTION, "tools": [BASH]})),
-    "a tool of the service": (MESSAGES, json.dumps({**QUESTION, "tools": [SEARCH]})),
-    "no stream": (MESSAGES, json.dumps({**QUESTION, "stream": False})),
-    "no JSON": (MESSAGES, "no JSON"),
-    "another address": ("/v1/files", json.dumps(QUESTION)),
-}
-
-
-@pytest.mark.parametrize(("path", "text"), STRANGE.values(), ids=STRANGE)
-async def test_a_guest_that_asks_for_something_else_is_not_passed_on(
-    models: RunningModels, path: str, text: str
-) -> None:
-    async def play(bridge: Bridge) -> Ended:
-        await bridge({"op": "ask", "exchange": 1, "headers": {}, "more": False, "path": path, "text": text})
-        return Ended(0)
-
-    stage = Stage(models, Playing(play))
-    with pytest.raises(ModelUnavailable) as failed:
-        await stage.ask(schema=SCHEMA)
-    assert failed.value.code == "model_request_rejected"
-    assert models.state.requests == []
-
-
-@pytest.mark.parametrize(
-    ("ended", "says"),
-    [(Ended(1, None, "unknown option"), "ended by itself"), (Ended(137, "memory"), "used more memory")],
-)
-async def test_a_program_that_ends_is_an_error_that_says_how(
-    models: RunningModels, ended: Ended, says: str
-) -> None:
-    async def play(_: Bridge) -> Ended:
-        return ended
-
-    with pytest.raises(ModelUnavailable, match=says) as failed:
-        await Stage(models, Playing(play)).ask()
-    assert failed.value.details["said"] == ended.said
-
-
-async def test_without_a_sandbox_nothing_is_asked(models: RunningModels, tmp_path: Path) -> None:
-    stage = Stage(models, SandboxEnclosure(LocalSandbox(bwrap=tmp_path / "bwrap")))
-    with pytest.raises(ModelUnavailable, match="apt-get install bubblewrap") as failed:
-        await stage.ask()
-    assert (failed.value.code, failed.value.retryable) == ("sandbox_unavailable", False)
-    assert models.state.requests == []
-
-
-def test_what_is_missing_is_named(models: RunningModels, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ModelNotConfigured, match="sandbox"):
-        Models(settings_for(models)).check_model(MODEL)
-    with pytest.raises(ModelNotConfigured, match="ANTHROPIC_API_KEY"):
-        Models(ModelSettings(), enclosure=SandboxEnclosure(LocalSandbox())).check_model(MODEL)
-    monkeypatch.setitem(sys.modules, "claude_agent_sdk", None)
-    client = Models(settings_for(models), enclosure=SandboxEnclosure(LocalSandbox()))
-    with pytest.raises(ModelNotConfigured, match=r"pip install 'omniforge\[claude\]'"):
-        client.check_model(MODEL)
-    assert not client.is_configured(model=MODEL)
-
-
-def test_it_costs_what_the_models_of_anthropic_cost() -> None:
-    name = "claude-sonnet-4-5"
-    price = Prices().of(ModelName("claude-agent", name))
-    assert price is not None
-    assert price == Prices().of(ModelName("anthropic", name))

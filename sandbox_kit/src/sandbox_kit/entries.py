@@ -1,4 +1,4 @@
-"""Entries of services in one form: read, kept or left out, put in order, told on to the next step.
+"""Entries of services in one form: read, put in order, told on to the next step.
 
 An entry is `{"id", "title", "url", "at", "place", "fields"}`: `at` is when it was last changed, as the
 service wrote it, `place` the id of where it lies, and `fields` holds plain values by name.
@@ -12,7 +12,7 @@ from typing import Any, Mapping, Sequence, cast  # noqa: UP035 - Python 3.9 read
 from sandbox_kit.skill import ToolError, call
 from sandbox_kit.windows import Span, moment_of
 
-__all__ = ["Json", "counted", "entry_of", "in_order", "is_empty", "is_wanted", "read", "told", "value_of"]
+__all__ = ["Json", "counted", "entry_of", "in_order", "is_empty", "read", "told", "value_of"]
 
 Json = dict[str, Any]
 
@@ -135,7 +135,7 @@ def _plain(value: Any) -> Any:
     return ", ".join(f"{name}: {one}" for name, one in thing.items() if not is_empty(one))
 
 
-# --- choosing and ordering ----------------------------------------------------------------------------------
+# --- values and ordering ----------------------------------------------------------------------------------
 
 
 def value_of(entry: Mapping[str, Any], field: str) -> Any:
@@ -157,15 +157,6 @@ def _key(name: str) -> str:
 
 def is_empty(value: Any) -> bool:
     return value is None or value in ("", [], {})
-
-
-def is_wanted(entry: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> bool:
-    """`rules`: `{"field", "values", "keep"}`, entries with (or without) one of the values in the field."""
-    for rule in rules:
-        texts = _texts_of(entry, str(rule["field"]))
-        if any(str(value).casefold() in texts for value in rule["values"]) != rule.get("keep", True):
-            return False
-    return True
 
 
 def _texts_of(entry: Mapping[str, Any], field: str) -> list[str]:
