@@ -44,6 +44,11 @@ class Line:
     def right(self) -> bool:
         return self.expected == self.found
 
+    @property
+    def asked(self) -> bool:
+        """It ends in a question instead of a reading."""
+        return self.found.endswith("unsure") or self.found in ("ask", "unsure")
+
 
 def evaluate(corpus: Path = CORPUS) -> list[Line]:
     """Every line of the corpus, read by the rules."""
@@ -127,12 +132,25 @@ def accuracy(lines: Iterable[Line], kind: str) -> float:
     return round(sum(marks) / len(marks), 4) if marks else 1.0
 
 
+def known(lines: Iterable[Line]) -> list[Line]:
+    """The lines that the rules were written to. The others tell how they fare with strangers: they are
+    measured and shown, without a bar, because a bar would have somebody tune the rules to them."""
+    return [line for line in lines if not line.held_out]
+
+
 def summary(lines: list[Line]) -> dict[str, Any]:
+    """Shares of 0 to 1: of the labelled sentences, and under `held_out` of those that nobody tuned to.
+    `asked`: of the held-out wishes read otherwise, the share that ends in a question."""
     held_out = [line for line in lines if line.held_out]
+    missed = [line for line in held_out if line.kind == "compositions" and not line.right]
     return {
-        **{kind: accuracy(lines, kind) for kind in KINDS},
-        "lines": len(lines),
-        "held_out": {**{kind: accuracy(held_out, kind) for kind in KINDS}, "lines": len(held_out)},
+        **{kind: accuracy(known(lines), kind) for kind in KINDS},
+        "lines": len(known(lines)),
+        "held_out": {
+            **{kind: accuracy(held_out, kind) for kind in KINDS},
+            "asked": round(sum(line.asked for line in missed) / len(missed), 4) if missed else 1.0,
+            "lines": len(held_out),
+        },
         "false_confirmations": sum(line.confirmed for line in lines),
         "milliseconds_p95": round(quantiles([line.milliseconds for line in lines], n=20)[-1], 2),
     }

@@ -141,9 +141,12 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(db: Database, home: Path, *, gated: bool = True) -> AsyncGenerator[Stage]:
+async def open_stage(
+    db: Database, home: Path, *, gated: bool = True, has_tables: bool = False
+) -> AsyncGenerator[Stage]:
     """`gated`: without a gatekeeper; otherwise `stage.board.gates` is a `PlainGates` that lets through."""
-    await db.create_tables()
+    if not has_tables:
+        await db.create_tables()
     settings, clock = Settings(home=home), SystemClock()
     box = SecretBox(MasterKeys.from_settings(settings))
     tenants = TenantService(db, settings, clock, box, load_jwt_key(settings))

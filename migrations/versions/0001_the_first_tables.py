@@ -1269,7 +1269,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("project_id", "ref", name=op.f("uq_tickets_project_id_ref")),
     )
     with op.batch_alter_table("tickets", schema=None) as batch_op:
-        batch_op.create_index("ix_tickets_board", ["project_id", "archived", "status", "rank"], unique=False)
+        batch_op.create_index(
+            "ix_tickets_board", ["project_id", "archived", "status", "rank", "tenant_id"], unique=False
+        )
         batch_op.create_index("ix_tickets_held", ["project_id", "held_for"], unique=False)
         batch_op.create_index(batch_op.f("ix_tickets_project_id"), ["project_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_tickets_spec_id"), ["spec_id"], unique=False)

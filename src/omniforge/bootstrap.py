@@ -17,6 +17,7 @@ from omniforge.agents.polls import Poller
 from omniforge.agents.service import AgentService
 from omniforge.agents.triggers import Scheduler
 from omniforge.board.service import BoardService
+from omniforge.board.work import WorkService
 from omniforge.builder.assistant import Assistant
 from omniforge.builder.library import LibrarySuggestions
 from omniforge.builder.requests import Doer
@@ -82,6 +83,7 @@ class Installation:
     agents: AgentService
     builder: BuilderService
     board: BoardService
+    work: WorkService
     sandbox: SandboxProvider
     breakers: Breakers
     telemetry: Telemetry
@@ -136,9 +138,15 @@ class Installation:
             runs = RunService(engine, settings.max_unfinished_runs, SpawnLimits.from_settings(settings))
             agents = AgentService(db, runs, skills, integrations, clock, settings, tenants=tenants)
             library = _make_library(skills, agents, integrations, engine.events)
-            hands = Doer(agents, integrations, LibrarySuggestions(library), Assistant(models))
-            builder = BuilderService(db, engine.events, hands, clock, settings)
+            builder = BuilderService(
+                db,
+                engine.events,
+                Doer(agents, integrations, LibrarySuggestions(library), Assistant(models)),
+                clock,
+                settings,
+            )
             board = BoardService(db, engine.events, clock)
+            work = WorkService(db, board.tasks, models=models)
             integrations.dependants.append(agents.agents_needing)
             integrations.on_disconnected.append(agents.activation.on_disconnected)
 
@@ -165,6 +173,7 @@ class Installation:
                 agents,
                 builder,
                 board,
+                work,
                 sandbox,
                 breakers,
                 telemetry,

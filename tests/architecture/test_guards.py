@@ -22,6 +22,7 @@ WHERE_PATHS_END = {
     "src/omniforge/agents/fires.py",
     "src/omniforge/agents/polls.py",
     "src/omniforge/agents/triggers.py",
+    "src/omniforge/cli/keyboard.py",
     "src/omniforge/engine/admission.py",
     "src/omniforge/engine/attempts.py",
     "src/omniforge/engine/distributed.py",

@@ -428,12 +428,37 @@ def test_no_at_the_test_and_not_now_at_the_end() -> None:
 
 def test_a_test_without_result_or_with_a_failure_never_leads_to_activation() -> None:
     world = at(Pending.TEST)
-    world.verdict = "no_effect"
+    world.verdict, world.may_activate = "no_effect", False
     assert "nothing to report" in world.say("yes").text
     world.verdict = "failed"
     assert "did not work" in world.say("last 30 days").text
     world.say("looks good")
     assert world.state.phase is Phase.TESTING
+    assert world.asked_for(Activate) == 0
+
+
+def test_a_sample_without_anything_to_do_can_be_accepted_when_every_step_was_tried() -> None:
+    world = at(Pending.TEST)
+    world.verdict = "no_effect"
+    assert "sample data instead" in world.say("yes").text
+    offered = world.say("yes").text
+    assert "Nothing matched in the sample" in offered
+    assert "Every step was tried all the same" in offered
+    assert world.state.test is not None
+    assert (world.state.test.passed, world.state.test.will_do) == (False, True)
+    world.say("yes, keep it")
+    assert world.state.pending is Pending.ACTIVATE
+    world.say("yes")
+    assert world.state.active
+
+
+def test_a_sample_without_anything_to_do_is_not_offered_when_a_step_was_never_seen() -> None:
+    world = at(Pending.TEST)
+    world.verdict, world.may_activate = "no_effect", False
+    world.say("yes")
+    assert "Nothing matched" not in world.say("yes").text
+    for message in ("yes", "looks good", "switch it on"):
+        world.say(message)
     assert world.asked_for(Activate) == 0
 
 

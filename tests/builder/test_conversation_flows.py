@@ -51,7 +51,7 @@ def test_each_service_is_connected_after_the_other_and_places_are_resolved() -> 
     world = wide()
     assert "First Notion must be connected" in talk(world, TWO)
     assert "For that, Slack must be connected" in talk(world, "yes", "Done!")
-    assert "Which of them shall I use" in talk(world, "yes", "Done!")
+    assert "Which of them in" in talk(world, "yes", "Done!")
     text = talk(world, "the first two", "status and owner, bullets")
     post = next(part.does for part in world.state.design.parts if isinstance(part.does, Post))
     assert post.place is not None

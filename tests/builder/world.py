@@ -106,6 +106,7 @@ class World:
         self.requests: list[Request] = []
         self.fail: dict[type[object], Failed] = {}
         self.verdict = "passed"
+        self.may_activate = True
         self.draft: AgentDraft | None = None
         self.away = False
         self.zone_known = True
@@ -202,7 +203,7 @@ class World:
         read = tuple(place.name for place in self.report.places) or ("Client Projects",)
         return TestFinished(
             f"t{number}", request.mode, self.verdict, "# Weekly Project Report\n\n- one JSON entry", (), read, 3,
-            sample_data=request.mode == "dry", full=request.full,
+            sample_data=request.mode == "dry", full=request.full, may_activate=self.may_activate,
         )  # fmt: skip
 
     @property

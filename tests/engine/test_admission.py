@@ -13,7 +13,7 @@ from omniforge.core.config import Settings
 from omniforge.core.errors import Invalid
 from omniforge.engine.admission import Admission
 from omniforge.engine.pressure import Reading, Thresholds
-from omniforge.engine.slots import Limits, NeverFits, Rate, SlotRequest
+from omniforge.engine.slots import WAITED_FOR, Limits, NeverFits, Rate, SlotRequest
 from omniforge.engine.spawning import SpawnLimits, needs_approval
 
 
@@ -312,6 +312,72 @@ async def test_pressure_that_is_not_ours_lets_one_step_run_at_a_time_after_a_min
     assert (reset["reason"], reset["limit"]) == ("pressure_stays", 1)
     await stage.load(CALM, 5)
     assert stage.events == ["admission.paused", "admission.reset", "admission.resumed"]
+    await stage.finish()
+
+
+PERSON, OTHER_PERSON = SlotRequest("a", priority=WAITED_FOR), SlotRequest("b", priority=WAITED_FOR + 7)
+
+
+async def test_under_pressure_what_people_wait_for_goes_on_two_at_a_time() -> None:
+    stage = Stage(8)
+    await stage.start("batch", A, hold=1000)
+    await stage.load(FULL, 5)
+    for number in range(3):
+        await stage.start(f"person{number}", PERSON, hold=10)
+    await stage.start("later", A)
+    await stage.load(FULL, 5)
+    assert stage.order == ["batch", "person0", "person1"]
+    assert not stage.admission.try_acquire(OTHER_PERSON)
+    await stage.load(FULL, 10)
+    assert stage.order == ["batch", "person0", "person1", "person2"]
+    assert stage.admission.try_acquire(OTHER_PERSON)
+    assert stage.admission.paused
+    await stage.finish()
+
+
+async def test_people_who_are_served_do_not_keep_the_rest_from_going_on_after_a_minute() -> None:
+    stage = Stage(8)
+    await stage.load(FULL, 5)
+    await stage.start("batch", A, hold=20)
+    await stage.start("more", A, hold=20)
+    for number in range(8):
+        await stage.start(f"person{number}", PERSON, hold=30)
+    await stage.load(FULL, 55)
+    assert "batch" not in stage.order
+    await stage.load(FULL, 10)
+    assert "batch" in stage.order
+    assert "more" not in stage.order
+    await stage.finish()
+
+
+async def test_some_slots_are_spared_for_people_where_there_are_many() -> None:
+    many = Admission(16)
+    assert [many.try_acquire(A) for _ in range(15)] == [True] * 14 + [False]
+    assert [many.try_acquire(PERSON), many.try_acquire(OTHER_PERSON)] == [True, True]
+    assert not many.try_acquire(PERSON)
+    few = Admission(4)
+    assert all(few.try_acquire(A) for _ in range(4))
+
+
+async def test_a_step_that_needs_every_slot_runs_alone() -> None:
+    stage = Stage(16)
+    await stage.start("small", A, hold=5)
+    await stage.start("wide", SlotRequest("b", slots=16))
+    await stage.clock.advance(4)
+    assert stage.order == ["small"]
+    await stage.clock.advance(2)
+    assert stage.order == ["small", "wide"]
+
+
+async def test_slots_of_people_are_counted_anew_when_some_were_lost() -> None:
+    stage = Stage(8)
+    assert stage.admission.try_acquire(PERSON)
+    assert stage.admission.try_acquire(PERSON)
+    stage.admission.holders = lambda: [PERSON]
+    await stage.load(FULL, 5)
+    await stage.start("waits", OTHER_PERSON)
+    await stage.load(FULL, 65)
+    assert stage.order == ["waits"]
     await stage.finish()
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from admission_stage import Stage, settle
-from omniforge.engine.slots import Ledger, Limits, Rate, SlotRequest
+from omniforge.engine.slots import WAITED_FOR, Ledger, Limits, Rate, SlotRequest
 from omniforge.engine.turns import Turns, Waiter
 
 Arrivals = list[tuple[SlotRequest, float]]
@@ -32,7 +32,7 @@ LIMITS = Limits(
 requests = st.builds(
     SlotRequest,
     st.sampled_from(["a", "b", "c"]),
-    priority=st.integers(-2, 2),
+    priority=st.integers(-2, 2) | st.just(WAITED_FOR),
     provider=st.sampled_from([None, None, None, "acme", "slow"]),
     model=st.sampled_from([None, "large", "small"]),
     sandbox=st.booleans(),

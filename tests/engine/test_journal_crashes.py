@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -251,6 +252,20 @@ async def test_who_lost_the_database_to_another_process_cannot_write_to_it(tmp_p
             await journal.write(step_done("r", 1))
     async with opened(tmp_path / "live") as (_, _, events):
         assert len(await numbers(events)) == 1
+
+
+async def test_a_process_that_only_looks_in_leaves_the_log_of_the_one_that_works(tmp_path: Path) -> None:
+    look = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT 1 FROM runs'); c.close()"
+    async with opened(tmp_path / "live") as (database, journal, events):
+        await journal.start(started("r"))
+        assert len(await numbers(events)) == 1
+        log = database.path.with_name(f"{database.path.name}-wal")
+        before = log.stat().st_ino
+        other = await asyncio.create_subprocess_exec(sys.executable, "-c", look, str(database.path))
+        assert await other.wait() == 0
+        assert log.stat().st_ino == before
+        await journal.write(step_done("r", 1))
+        assert len(await numbers(events)) == 2
 
 
 async def test_readers_are_woken_when_nobody_asks(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ import pytest
 
 from engine_house import Gate, House, error_of, failing, output_of, person, returning, statuses, step
 from omniforge.core.actor import Actor
-from omniforge.core.errors import Conflict, Fatal, NotFound, Retryable
+from omniforge.core.errors import Conflict, Fatal, Invalid, NotFound, Retryable
 from omniforge.engine.active import StepCall
 from omniforge.engine.plan import SUBPLAN, OnError, Plan, Retry, Step, plan_json
 from omniforge.engine.state import StepResult
+from omniforge.runs.shown import run_json
 
 pytestmark = pytest.mark.both_stores
 
@@ -355,6 +356,29 @@ async def test_a_fork_shares_what_finished_before_the_step_and_does_the_rest(
     assert output_of(await house.runs.get_run(actor, view.run.id), "b") == {"who": "Maya", "a": "a"}
     same = await house.runs.fork_run(actor, view.run.id, from_step="b", idempotency_key="again")
     assert same == made
+
+
+async def test_a_run_of_another_kind_takes_over_what_a_step_does_not_lead_to(
+    house: House, actor: Actor
+) -> None:
+    plan = Plan((step("a"), step("b", "a"), step("c"), step("d", "b")))
+    first = await house.finish_plan(actor, plan, input={"who": "Maya"})
+    shares = (first.run.id, "b")
+    made = await house.finish_plan(actor, plan, shares=shares, facts={"other": 1}, trigger_type="test")
+    shown = run_json(made)
+    assert (made.run.status, made.run.trigger_type, shown["forked_from"]) == (
+        "completed",
+        "test",
+        first.run.id,
+    )
+    shared = {row["key"] for row in shown["steps"] if row["reason"] == f"shared with {first.run.id}"}
+    assert shared == {"a", "c"}
+    assert [house.times(key) for key in "abcd"] == [1, 2, 1, 2]
+    with pytest.raises(Invalid) as refused:
+        await house.start(actor, step("a"), step("b", "a"), shares=shares)
+    assert refused.value.code == "other_plan"
+    with pytest.raises(NotFound):
+        await house.start_plan(actor, plan, shares=("run_unknown", "b"))
 
 
 async def test_a_fork_of_a_failed_run_goes_on_where_it_failed(house: House, actor: Actor) -> None:

@@ -174,6 +174,35 @@ async def test_every_way_of_failing_is_tried_at_every_call_and_told_in_sentences
     assert "WRONG" not in said
 
 
+async def test_a_fault_is_tried_from_its_step_on_and_what_comes_before_is_not_done_again(
+    house: Installation,
+) -> None:
+    report = await dry_run(house, (await make(house)).id, Suite.FULL)
+    runs, _ = await house.runs.list_runs(MAYA, subject=f"test:{report.test_id}", limit=100)
+    cells = {str(json.loads(view.run.facts)["sample"]["name"]): view for view in runs}
+    done_again = {
+        name: {step.key for step in view.steps if not str(step.reason).startswith("shared with")}
+        for name, view in cells.items()
+        if name.startswith("fault:")
+    }
+    assert done_again["fault:write-log:1:conflict"] == {"write-log"}
+    assert done_again["fault:read-projects:1:rate_limited"] == {"read-projects", "write-log"}
+    rows = {(row["step"], row["fault"]): row for row in report.faults}
+    assert rows["write-log", "conflict"]["effects"] == []
+
+
+async def test_what_was_done_before_a_fault_is_told(house: Installation) -> None:
+    reads, writes = LOGBOOK["skills"]
+    again = {**writes, "key": "write-again", "order": 3, "when": None}
+    given = {**LOGBOOK, "skills": [reads, writes, again]}
+    report = await dry_run(house, (await make(house, given)).id, Suite.FULL)
+    rows = {(row["step"], row["fault"]): row for row in report.faults}
+    assert len(rows["write-again", "forbidden"]["effects"]) == 1
+    assert "Done before that: adds a page" in rows["write-again", "forbidden"]["message"]
+    assert len(rows["write-again", "timeout"]["effects"]) == 2
+    assert all(row["passed"] for row in report.faults)
+
+
 async def test_a_skill_that_does_something_twice_under_a_fault_is_caught_and_not_switched_on(
     house: Installation,
 ) -> None:

@@ -111,3 +111,34 @@ async def test_a_team_agent_is_run_by_a_member_with_the_owners_connection_until_
     assert "private again" in (await maya.say("yes"))["text"]
     assert await refused(derek, "POST", f"/agents/{REPORT}/run") == (404, "")
     assert (await derek.ask("GET", f"/executions/{execution['id']}"))["result"] is not None
+
+
+async def test_others_who_have_it_are_counted_before_a_change_and_told_after_it_on_a_yes(
+    maya: Person, derek: Person
+) -> None:
+    await maya.talk("share it with Derek", "B", "yes")
+    await maya.talk("Put At Risk first")
+    asked = await maya.say("Looks good")
+    assert "One other person uses this agent; from then on they get the changed one." in asked["text"]
+    saved = await maya.say("Yes, save it")
+    assert "is now version 2" in saved["text"]
+    assert "Shall I tell the other person who has it?" in saved["text"]
+    before = (await derek.ask("GET", "/inbox"))["total"]
+    assert "I left a note for **Derek**" in (await maya.say("Yes, tell them"))["text"]
+    notes = (await derek.ask("GET", "/inbox"))["items"]
+    assert len(notes) == before + 1
+    assert notes[0]["title"] == "Weekly Project Report is version 2 now"
+    assert "At Risk" in notes[0]["text"]
+    await maya.talk("Put Blocked first", "Looks good", "Yes, save it")
+    assert "nobody is told" in (await maya.say("No"))["text"]
+    assert len((await derek.ask("GET", "/inbox"))["items"]) == before + 1
+
+
+async def test_agents_of_one_name_are_told_apart(maya: Person, derek: Person) -> None:
+    await maya.talk("share it with Derek", "A", "yes")
+    await maya.talk("share my weekly report agent with Derek", "B", "yes")
+    asked = await derek.say("what does my weekly report do?")
+    assert "Weekly Project Report (your own)" in asked["text"]
+    assert "Weekly Project Report (shared with you)" in asked["actions"]
+    shown = await derek.say("Weekly Project Report (shared with you)")
+    assert "is switched on (version 1)" in shown["text"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 import subprocess
@@ -137,6 +138,10 @@ async def test_nothing_is_left_on_the_disk_whenever_it_is_cancelled(public: Path
         with pytest.raises(asyncio.CancelledError):
             await running
     await sandbox.run(SandboxRequest(argv=["true"], limits=Limits(wall_seconds=5)))
+    (kit,) = public.iterdir()
+    assert kit.name.startswith("omniforge-kit-")
+    del sandbox, running
+    gc.collect()
     assert list(public.iterdir()) == []
 
 

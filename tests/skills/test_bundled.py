@@ -63,13 +63,17 @@ def test_each_is_valid_as_it_is_and_exported_for_others(name: str) -> None:
     assert "Use when" in again.description
 
 
+BY_HAND = {"spec-to-tickets": {"Read", "Write", "Edit", "Glob", "Grep", "Bash"}}
+"""What whoever follows the instructions needs, beside the script."""
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_may_use_exactly_the_tools_that_its_script_calls(name: str) -> None:
     files = files_of(name)
     called = set(re.findall(r'call\(\s*"([^"]+)"', files["scripts/main.py"].decode()))
     allowed = load(files["SKILL.md"], folder=name).allowed_tools
     assert allowed is not None
-    assert {str(rule) for rule in allowed} == called
+    assert {str(rule) for rule in allowed} == called | BY_HAND.get(name, set())
 
 
 def test_the_check_command_passes_the_library_and_names_what_is_broken_in_a_copy(tmp_path: Path) -> None:

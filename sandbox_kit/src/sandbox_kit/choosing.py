@@ -33,8 +33,18 @@ def chosen(
 
 
 def is_wanted(entry: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether an entry passes every rule; rules about dates have `from`, `to` (both days included), `zone`."""
-    return all(_passes(entry, rule) == rule.get("keep", True) for rule in rules)
+    """Whether an entry passes every rule; those about dates have `spans` of days and a `zone`.
+
+    Of several kinds of entries, those that do not have a field pass the rules about it.
+    """
+    asked = [rule for rule in rules if not _is_of_others(entry, str(rule["field"]))]
+    return all(_passes(entry, rule) == rule.get("keep", True) for rule in asked)
+
+
+def _is_of_others(entry: Mapping[str, Any], field: str) -> bool:
+    """Whether only other kinds of entries have this field."""
+    fields: Json = entry.get("fields") or {}
+    return "kind" in fields and field not in (*fields, ANYWHERE, "title", "edited_at")
 
 
 def _passes(entry: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:
@@ -50,7 +60,9 @@ def _passes(entry: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:
         numbers = [amount for value in found if (amount := amount_of(value)) is not None]
         if bound is None:
             return False
-        return any((n.number > bound.number) if how == "above" else (n.number < bound.number) for n in numbers)
+        return any(
+            (n.number > bound.number) if how == "above" else (n.number < bound.number) for n in numbers
+        )
     texts = [str(value).casefold() for value in found]
     if how == "holds":
         return any(re.search(rf"(?<!\w){re.escape(value)}", text) for value in values for text in texts)
@@ -74,9 +86,8 @@ def _dated(rule: Mapping[str, Any], request: Request | None) -> Mapping[str, Any
     """The rule with the days that its name of a stretch of time means now, in the agent's time zone."""
     if rule.get("how") not in ("before", "within") or request is None:
         return rule
-    name = str((rule.get("values") or ["today"])[0])
-    first, last = days_of(name, request)
-    return {**rule, "from": first, "to": last, "zone": zone_of(request.context)[0]}
+    spans = [days_of(str(name), request) for name in rule.get("values") or ["today"]]
+    return {**rule, "spans": spans, "zone": zone_of(request.context)[0]}
 
 
 def days_of(name: str, request: Request) -> tuple[date | None, date | None]:
@@ -102,16 +113,18 @@ def days_of(name: str, request: Request) -> tuple[date | None, date | None]:
     try:
         span = span_of(replace(request, config={**request.config, "window": window}))
     except Refused:
-        raise Refused(f"The stretch of time {name[:80]!r} is not known. It can be {AHEAD}, or a past one.") from None
+        raise Refused(
+            f"The stretch of time {name[:80]!r} is not known. It can be {AHEAD}, or a past one."
+        ) from None
     last = (span.before - timedelta(microseconds=1)).date() if span.before else None
     return (span.after.date() if span.after else None), last
 
 
 def _is_in(day: date, rule: Mapping[str, Any], how: str) -> bool:
-    first, last = rule.get("from"), rule.get("to")
+    spans: Sequence[tuple[date | None, date | None]] = rule.get("spans") or ()
     if how == "before":
-        return first is not None and day < first
-    return (first is None or day >= first) and (last is None or day <= last)
+        return any(first is not None and day < first for first, _ in spans)
+    return any((first is None or day >= first) and (last is None or day <= last) for first, last in spans)
 
 
 def _day_of(value: Any, zone: tzinfo | None) -> date | None:

@@ -67,10 +67,13 @@ class Activation:
         test_id: str | None,
         manifest_hash: str | None,
         expected_version: int | None,
+        accept_no_effect: bool = False,
         bounds: Sequence[Bound] = (),
+        tell_team: bool = True,
     ) -> None:
         """Switch on what was tested and approved. Resuming an unchanged agent needs neither.
 
+        accept_no_effect: a test with nothing to do in it will do, if it showed every step all the same.
         Errors: VersionConflict; Invalid with the codes not_tested, connection_missing, manifest_not_approved,
         bound_needed (an effect goes where the data decide, and nobody said where it may).
         """
@@ -84,7 +87,8 @@ class Activation:
         tested: tuple[Snapshot, TestReport] | None = None
         if not unchanged:
             snapshot = await self.launch.pin(actor, row.id, content)
-            tested = snapshot, await self._passed_test(actor, row, snapshot, test_id)
+            report = await self._passed_test(actor, row, snapshot, test_id, accept_no_effect=accept_no_effect)
+            tested = snapshot, report
         connections, missing = await self.launch.connections_for(actor, row, content)
         if missing:
             raise Invalid(
@@ -107,7 +111,8 @@ class Activation:
                 raise VersionConflict("Somebody changed this agent a moment ago.", version=kept.version)
             if tested is not None:
                 stored = self._store_version(session, actor, kept, tested[0], manifest)
-                await self._tell_team(session, actor, kept, stored)
+                if tell_team:
+                    await self._tell_team(session, actor, kept, stored)
                 if tested[1].baseline:
                     now = self.clock.now()
                     case = cases.accepted(kept.tenant_id, kept.id, tested[1].baseline, actor.by, now)
@@ -125,7 +130,13 @@ class Activation:
             await self.launch.public.note_uses(kept.tenant_id, kept.id, tested[0])
 
     async def _passed_test(
-        self, actor: Actor, row: AgentRow, snapshot: Snapshot, test_id: str | None
+        self,
+        actor: Actor,
+        row: AgentRow,
+        snapshot: Snapshot,
+        test_id: str | None,
+        *,
+        accept_no_effect: bool,
     ) -> TestReport:
         refused = Invalid(
             "Before it goes live it is tested, exactly as it is now. A test changes nothing.",
@@ -142,11 +153,22 @@ class Activation:
                 test = None
         if test is None or test.agent_id != row.id or test.report is None:
             raise refused
-        if test.mode == TestMode.LIVE.value:
+        if test.mode == TestMode.LIVE.value or test.content_hash != snapshot.hash:
             raise refused
-        if test.verdict != Verdict.PASSED.value or test.content_hash != snapshot.hash:
+        report = TestReport.model_validate(test.report)
+        if test.verdict == Verdict.PASSED.value:
+            return report
+        if test.verdict != Verdict.NO_EFFECT.value or not report.may_activate:
             raise refused
-        return TestReport.model_validate(test.report)
+        if not accept_no_effect:
+            raise Invalid(
+                "There was nothing to do in its test; every step was tried on sample data all the same. "
+                "Say accept_no_effect to switch it on like that.",
+                code="not_tested",
+                content_hash=snapshot.hash,
+                may_activate=True,
+            )
+        return report
 
     def _store_version(
         self, session: AsyncSession, actor: Actor, row: AgentRow, snapshot: Snapshot, manifest: list[Json]

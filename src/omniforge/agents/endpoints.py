@@ -220,6 +220,7 @@ async def activate_agent(
         test_id=given.test_id,
         manifest_hash=given.manifest_hash,
         expected_version=given.expected_version,
+        accept_no_effect=given.accept_no_effect,
         bounds=given.bounds,
     )
 

@@ -18,12 +18,17 @@ from omniforge.agents.store import AgentRow
 from omniforge.core.actor import Actor
 from omniforge.core.errors import Invalid, NotFound
 from omniforge.engine.plan import Plan
+from omniforge.engine.slots import WAITED_FOR
 from omniforge.integrations.schemas import Connection, ConnectionStatus
 from omniforge.runs.service import Mode, RunService, StartRequest
 from omniforge.tenants.service import TenantService
 
 Json = dict[str, Any]
 
+BY_HAND = frozenset({"on_demand", "test"})
+"""Trigger types of what somebody asks for."""
+AT_HAND = WAITED_FOR + 10
+"""Priority of what a person waits for; a little more than the tries of a test, which are waited for too."""
 USABLE = frozenset({ConnectionStatus.HEALTHY, ConnectionStatus.EXPIRING})
 
 
@@ -87,7 +92,14 @@ class Recipe:
             logical_time=occasion.logical_time,
             facts=facts,
             idempotency_key=occasion.idempotency_key,
+            priority=_priority(actor, occasion),
         )
+
+
+def _priority(actor: Actor, occasion: Occasion) -> int:
+    """What a person starts is waited for; what starts by itself, or by a program, has time."""
+    by_hand = occasion.trigger_type in BY_HAND and actor.by.startswith("user:")
+    return AT_HAND if by_hand else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,10 +117,10 @@ class Outcomes:
         run_id = reading.run["id"]
         result = readings.result_of(reading)
         match status:
-            case ExecutionStatus.COMPLETED | ExecutionStatus.PARTIAL:
-                if result is None or not readings.has_content(reading):
-                    return
-                note = "" if status is ExecutionStatus.COMPLETED else " (please have a look)"
+            case ExecutionStatus.COMPLETED | ExecutionStatus.PARTIAL | ExecutionStatus.NO_EFFECT if (
+                result is not None and readings.has_content(reading)
+            ):
+                note = " (please have a look)" if status is ExecutionStatus.PARTIAL else ""
                 for person in _hearers(agent, reading):
                     self.inbox.deliver(
                         session,

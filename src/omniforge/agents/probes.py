@@ -23,7 +23,7 @@ from omniforge.core.actor import Actor
 from omniforge.core.errors import RateLimited
 from omniforge.engine.plan import OnError, Plan
 from omniforge.engine.state import SHARED
-from omniforge.runs.service import Mode, Shared, StartRequest
+from omniforge.runs.service import Mode, StartRequest
 from omniforge.runs.shown import RunView
 
 Json = dict[str, Any]
@@ -34,8 +34,8 @@ WHEN_OLD = "nothing happened lately"
 WHEN_SAMPLED = "there is work to do as in the sample data"
 WHEN_BEFORE = "a condition before it holds"
 UNFINISHED = ("queued", "running")
-PRIORITY = -10
-"""Real work goes first."""
+LESS = 10
+"""By so much less is the priority of a test's other runs: real work goes first."""
 MOST = 1_000
 AT_ONCE, FEW_LEFT = 16, 6
 """Of one test at most so many are under way; when few are left, the next ones start."""
@@ -51,6 +51,8 @@ class Trial:
     plan: Plan
     logical_time: datetime
     """Of the runs on sample data: the same for every test of the agent."""
+    priority: int
+    """Of the main run."""
     runs: dict[str, RunView] = field(default_factory=dict[str, RunView])
 
     @property
@@ -69,12 +71,14 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One run beside the main one. sample: what it meets; given: its input, if not the main run's."""
+    """One run beside the main one. sample: what it meets; given: its input, if not the main run's; shares:
+    the run that it begins like, and the step from which on it does not.
+    """
 
     sample: Json
     plan: Plan
     given: Json | None = None
-    shares: Shared | None = None
+    shares: tuple[str, str] | None = None
 
     @property
     def name(self) -> str:
@@ -92,21 +96,22 @@ class Probes:
             bookkeeper(row.tenant_id), subject=f"{PROBES}{row.id}", limit=MOST
         )
         runs = {str(json.loads(view.run.facts)["sample"]["name"]): view for view in views}
-        return Trial(row, read(main), main.plan, logical_time, runs)
+        return Trial(row, read(main), main.plan, logical_time, main.run.priority, runs)
 
     async def start_missing(self, trial: Trial, stored: Sequence[CaseView]) -> list[str]:
-        """Start what can be started by now; ids of what was."""
+        """Start what can be started by now; ids of the runs to wait for before there is more to be done."""
         wanted = [*self._shapes(trial), *self._cases(trial, stored)]
         if trial.row.suite == Suite.FULL.value and trial.base is not None and not _under_way(trial.base):
             wanted += [_of_cell(trial, trial.base, cell) for cell in await self.cells(trial)]
         missing = [probe for probe in wanted if probe.name not in trial.runs]
-        started: list[str] = []
-        for probe in missing[: max(0, AT_ONCE - len(trial.under_way))]:
+        under_way = trial.under_way
+        while missing and len(under_way) < AT_ONCE:
             try:
-                started.append(await self._start(trial, probe))
+                under_way.append(await self._start(trial, missing[0]))
             except RateLimited:
                 break  # the others come when some of these are over
-        return started
+            del missing[0]
+        return under_way[: max(1, len(under_way) - FEW_LEFT)] if missing else under_way
 
     def _shapes(self, trial: Trial) -> list[Probe]:
         if trial.row.mode == TestMode.LIVE.value:
@@ -142,7 +147,7 @@ class Probes:
             logical_time=trial.logical_time,
             facts={**main.facts, "sample": sample, "memory": main.run["subject"], "use_model": False},
             idempotency_key=f"{trial.row.id}/{probe.name}",
-            priority=PRIORITY,
+            priority=trial.priority - LESS,
             shares=probe.shares,
         )
         return await self.executions.runs.start_run(_tester(trial.row.tenant_id), request)
@@ -170,7 +175,7 @@ class Probes:
                 ran = base_seen
             if ran is not None:
                 compared.append(cases.compare(case, ran.result()))
-        return Beside(base_seen, others, rows, compared, _problems(seen))
+        return Beside(base_seen, others, rows, compared, _problems(seen), list(seen.values()))
 
     async def _rows(self, trial: Trial, base: Seen | None, others: Sequence[Sighting]) -> list[Json]:
         if trial.row.suite != Suite.FULL.value or base is None:
@@ -195,7 +200,7 @@ def _of_cell(trial: Trial, base: Reading, cell: Cell) -> Probe:
     Sample data are the same in every run and no step sees what another did there, so it would come out the
     same. Steps beside the faulty one count as done, which is the most that can have happened by then.
     """
-    return Probe(cell.sample(), trial.plan, shares=Shared(base.run["id"], cell.call.step))
+    return Probe(cell.sample(), trial.plan, shares=(base.run["id"], cell.call.step))
 
 
 def _with_shared(seen: Seen, base: Seen) -> Seen:
@@ -259,7 +264,8 @@ def _ended(cell: Cell, seen: Seen) -> Ended:
     """How a cell's run ended, and how often something was tried again on the way."""
     reading = seen.reading
     status = readings.execution_status(reading)
-    error = readings.error_of(reading, seen.effects)
+    would_be = [{**effect, "outcome": "done"} if effect["held"] else effect for effect in seen.effects]
+    error = readings.error_of(reading, would_be)
     if error is None:
         failed = [row["error"] for _, row in reading.steps() if row["error"]]
         error = failed[0] if failed else None

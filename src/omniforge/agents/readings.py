@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -40,6 +41,7 @@ _EVENT_TYPES = {
     "run.finished": "execution_finished",
     "step.started": "skill_started",
     "step.progressed": "skill_progress",
+    "step.delayed": "skill_progress",
     "step.retried": "skill_retrying",
     "step.waiting": "skill_waiting",
     "step.completed": "skill_completed",
@@ -59,6 +61,10 @@ _NEXT_STEPS = {
     "resource_not_found": "Check whether it was renamed or is no longer shared with us, or pick another.",
     "permission_denied_there": "Give OmniForge access there, then run this again.",
     "sandbox_unavailable": "'omniforge doctor' shows what to install on this computer.",
+}
+_DELAYS = {
+    "slots": "It waits for a free place; other work is under way.",
+    "pressure": "It waits for a free place; this computer is very busy just now.",
 }
 _TOLD_OF_WAITING = frozenset({"question", "message", "tool", "destination", "summary", "content"})
 _ANY_NEXT_STEP = "Run it again; if it stops again, show the details to whoever helps you."
@@ -103,7 +109,10 @@ def status_of_run(word: str) -> ExecutionStatus:
 
 
 def execution_status(reading: Reading) -> ExecutionStatus:
-    """`partial` when a step was left out because it failed, or asked for somebody to look."""
+    """`partial` when a step was left out because it failed, or asked for somebody to look.
+
+    A run whose last word is a text for people has had an effect: that text reaches its owner's inbox.
+    """
     status = _STATUSES[reading.run["status"]]
     if status not in (ExecutionStatus.COMPLETED, ExecutionStatus.NO_EFFECT):
         return status
@@ -112,27 +121,67 @@ def execution_status(reading: Reading) -> ExecutionStatus:
             return ExecutionStatus.PARTIAL
         if row["result"] and row["result"]["signal"] == "flag":
             return ExecutionStatus.PARTIAL
+    if status is ExecutionStatus.NO_EFFECT and _has_last_word(reading):
+        return ExecutionStatus.COMPLETED
     return status
+
+
+def _has_last_word(reading: Reading) -> bool:
+    """Whether something was written that nobody else was to use, or a decision after which nothing was done.
+
+    A report that was to be sent on is none, and neither is what says that there was nothing to do.
+    """
+    steps = reading.steps()
+    done = {step["key"]: row["result"] for step, row in steps if row["status"] == "completed"}
+    for key, result in done.items():
+        if not result or result["signal"] != "ok" or not _written(result):
+            continue
+        followers = [step["key"] for step, _ in steps if key in step["needs"]]
+        if not followers or (_has_decided(result) and not any(follower in done for follower in followers)):
+            return True
+    return False
+
+
+def _has_decided(result: Json) -> bool:
+    """A decision says under `verdict` what it is."""
+    output = result["output"]
+    return isinstance(output, Mapping) and bool(cast("Json", output).get("verdict"))
+
+
+def _written(result: Json) -> str:
+    """What a step wrote for people, its message aside; empty when it wrote nothing."""
+    output = result["output"]
+    written = cast("Json", output) if isinstance(output, Mapping) else {}
+    texts = (written.get(name) for name in ("report", "text"))
+    return next((one for one in texts if isinstance(one, str) and one.strip()), "")
+
+
+def stopped_with(reading: Reading) -> Json | None:
+    """The result of the step that ended the run before its end, when it says why."""
+    for _, row in reading.steps():
+        result: Json | None = row["result"]
+        if row["status"] == "completed" and result and result["signal"] == "stop":
+            return result if _written(result) or result["message"] else None
+    return None
 
 
 def result_of(reading: Reading) -> Json | None:
     """`{text, output, artifacts}` of the last step that was done; None when none was.
 
     The text is its report, or else its message. Artifacts of the last step come first. Of a run that had
-    nothing to do the text says so, and what was looked at.
+    nothing to do the text says so, and what was looked at; of one that was stopped, why.
     """
     done = [row["result"] for _, row in reading.steps() if row["status"] == "completed" and row["result"]]
-    if execution_status(reading) is ExecutionStatus.NO_EFFECT:
+    stopped = stopped_with(reading)
+    if execution_status(reading) is ExecutionStatus.NO_EFFECT and stopped is None:
         return _nothing_done(done)
     if not done:
         return None
-    last = done[-1]
-    output = last["output"]
-    written = cast("Json", output) if isinstance(output, Mapping) else {}
-    texts = [written.get(name) for name in ("report", "text")]
-    text = next((one for one in texts if isinstance(one, str) and one), last["message"] or "")
-    artifacts = [artifact for result in [last, *done[:-1]] for artifact in result["artifacts"]]
-    return {"text": text, "output": output, "artifacts": artifacts}
+    last = stopped or done[-1]
+    text = _written(last) or last["message"] or ""
+    others = [result for result in done if result is not last]
+    artifacts = [artifact for result in [last, *others] for artifact in result["artifacts"]]
+    return {"text": text, "output": last["output"], "artifacts": artifacts}
 
 
 def _nothing_done(done: Sequence[Json]) -> Json:
@@ -144,8 +193,9 @@ def _nothing_done(done: Sequence[Json]) -> Json:
 
 def has_content(reading: Reading) -> bool:
     """Whether the result is worth putting in somebody's inbox."""
-    result = result_of(reading)
-    done = execution_status(reading) in (ExecutionStatus.COMPLETED, ExecutionStatus.PARTIAL)
+    result, status = result_of(reading), execution_status(reading)
+    done = status in (ExecutionStatus.COMPLETED, ExecutionStatus.PARTIAL)
+    done = done or (status is ExecutionStatus.NO_EFFECT and stopped_with(reading) is not None)
     return done and result is not None and bool(result["text"] or result["artifacts"])
 
 
@@ -226,7 +276,9 @@ def _done(effects: Sequence[Json]) -> str:
 
 
 def _listed(summaries: Sequence[str]) -> str:
-    return f"{'; '.join(summaries[:5])}{' and more' if len(summaries) > 5 else ''}"
+    counted = Counter(summaries)
+    said = [summary if times == 1 else f"{summary} ({times} times)" for summary, times in counted.items()]
+    return f"{'; '.join(said[:5])}{' and more' if len(said) > 5 else ''}"
 
 
 def waiting_for(reading: Reading, told: Sequence[Json] = ()) -> list[Json] | None:
@@ -322,6 +374,8 @@ def event_of(row: Json, names: Mapping[str, str], status: ExecutionStatus | None
     match row["type"]:
         case "tool.called":
             data = {"level": "info", "text": data.get("summary", ""), "tool": data.get("tool")}
+        case "step.delayed":
+            data = {"text": _DELAYS.get(str(data.get("reason")), _DELAYS["slots"])}
         case "run.finished" if status is not None:
             data["status"] = status.value
         case _:

@@ -63,7 +63,8 @@ class Beside:
     """What the other runs of a test showed, all of them on sample data.
 
     base: the fault-free run on full sample data. others: sightings of further shapes and branches. rows: the
-    fault matrix. cases: compared ones. problems: of runs beside the one that was asked for.
+    fault matrix. cases: compared ones. problems: of runs beside the one that was asked for. runs: those
+    without faults.
     """
 
     base: Seen | None = None
@@ -71,6 +72,7 @@ class Beside:
     rows: Sequence[Json] = ()
     cases: Sequence[Json] = ()
     problems: Sequence[Json] = field(default_factory=list[Json])
+    runs: Sequence[Seen] = ()
 
 
 def build_report(tested: Tested, seen: Seen, beside: Beside = Beside()) -> TestReport:
@@ -88,6 +90,7 @@ def build_report(tested: Tested, seen: Seen, beside: Beside = Beside()) -> TestR
     main = Seen(reading, shown, seen.told).sighting(real=not dry)
     manifest = manifest_of([main, *beside.others], [step["args"] for step in reading.plan["steps"]])
     base = beside.base or (seen if dry else None)
+    verdict = _verdict(tested, seen, beside)
     report = TestReport(
         test_id=tested.test_id,
         agent_id=reading.agent_id,
@@ -95,7 +98,8 @@ def build_report(tested: Tested, seen: Seen, beside: Beside = Beside()) -> TestR
         mode=tested.mode,
         suite=tested.suite,
         input_data=reading.run["input"],
-        verdict=_verdict(tested, seen, beside),
+        verdict=verdict,
+        may_activate=verdict is Verdict.PASSED,
         deterministic=dry and not reading.facts.get("use_model"),
         sample_data=dry,
         output=result["output"],

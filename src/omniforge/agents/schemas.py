@@ -66,6 +66,8 @@ class ActivateRequest(Given):
     """Not needed to resume a paused agent that was not changed; neither is the manifest."""
     manifest_hash: str | None = Field(default=None, max_length=64)
     expected_version: int | None = None
+    accept_no_effect: bool = False
+    """Approve of a test that had nothing to do, whose report says `may_activate`."""
     bounds: list[Bound] = Field(default_factory=list[Bound], max_length=100)
     """For effects whose place the test could not bound."""
 
@@ -202,6 +204,10 @@ class TestReport(BaseModel):
     baseline: Json = Field(default_factory=dict[str, Any])
     """What the fault-free run on sample data gave; later tests are compared with it once it is accepted."""
     problems: list[Json]
+    may_activate: bool = False
+    """It passed; or there was nothing to do in it, and every step was seen at work in the runs beside it."""
+    untried: list[Json] = Field(default_factory=list[Json])
+    """`{step, message}` of what was seen at work in none of the runs, when there was nothing to do."""
     duration_ms: int
     created_at: datetime
 

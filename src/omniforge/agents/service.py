@@ -312,9 +312,12 @@ class AgentService:
         test_id: str | None = None,
         manifest_hash: str | None = None,
         expected_version: int | None = None,
+        accept_no_effect: bool = False,
         bounds: Sequence[Bound] = (),
+        tell_team: bool = True,
     ) -> Agent:
-        """Switch on what was tested and approved; or resume a paused agent that was not changed."""
+        """Switch on what was tested and approved; or resume a paused agent that was not changed. Without
+        `tell_team` whoever calls sees to it that those who use it hear of the new version."""
         row = await self._editable(actor, agent_id)
         await self.activation.activate(
             actor,
@@ -322,7 +325,9 @@ class AgentService:
             test_id=test_id,
             manifest_hash=manifest_hash,
             expected_version=expected_version,
+            accept_no_effect=accept_no_effect,
             bounds=bounds,
+            tell_team=tell_team,
         )
         return await self.get(actor, agent_id)
 

@@ -127,6 +127,26 @@ class Sharing:
             counts[str(holder.version)] = counts.get(str(holder.version), 0) + 1
         return Distribution(agent_id=row.id, current=row.version, holders=holders, counts=counts)
 
+    async def others(self, actor: Actor, agent_id: str) -> list[Holder]:
+        """Everybody else who uses it or has a copy of it, each once."""
+        found = (await self.distribution(actor, agent_id)).holders
+        return list({one.user_id: one for one in reversed(found) if one.user_id != actor.user_id}.values())
+
+    async def tell_others(self, actor: Actor, agent_id: str) -> list[str]:
+        """Put a note on its newest version into the inbox of everybody else who has it; their names."""
+        row = await self._allowed(actor, agent_id, "agent:edit")
+        users = {user.id: user for user in await self._users(actor)}
+        others = [one for one in await self.others(actor, agent_id) if one.user_id in users]
+        changer = await self._name(actor)
+        async with self.db.transaction() as session:
+            kept = await store.get_agent(session, row.tenant_id, row.id)
+            newest = await store.get_version(session, row.tenant_id, row.id, kept.version)
+            for one in others:
+                whose = "Your own copy stays as it is." if one.how == "copy" else "This is what runs now."
+                text = f"{changer} changed it: {newest.summary.rstrip('.')}. {whose}"
+                self._tell(session, kept, users[one.user_id], f"is version {kept.version} now", text)
+        return sorted(one.name for one in others)
+
     # --- team agents ---------------------------------------------------------------------------------------
 
     async def _as_team(self, actor: Actor, row: AgentRow, people: Iterable[User], *, everybody: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from omniforge.agents import cases, store
 from omniforge.agents.audience import PROBES
-from omniforge.agents.content import AgentStatus, ExecutionStatus, Suite, TestMode
+from omniforge.agents.content import AgentStatus, ExecutionStatus, Suite, TestMode, Verdict
 from omniforge.agents.examples import Examples, input_of_skills
 from omniforge.agents.executions import Executions
 from omniforge.agents.launch import Launch, Occasion
@@ -18,6 +18,7 @@ from omniforge.agents.probes import FEW_LEFT, UNFINISHED, Probes, Trial
 from omniforge.agents.reports import Tested, build_report
 from omniforge.agents.schemas import CaseView, TestReport
 from omniforge.agents.store import AgentRow, TestRow
+from omniforge.agents.untried import untried
 from omniforge.agents.views import content_of, next_version
 from omniforge.core.actor import Actor
 from omniforge.core.clock import Clock, new_id
@@ -178,7 +179,7 @@ class Trials:
         try:
             async with asyncio.timeout(timeout):
                 while (under_way := await self._advance(await self.get(actor, test_id))) is not None:
-                    for run_id in under_way[: max(1, len(under_way) - FEW_LEFT)]:
+                    for run_id in under_way:
                         await self.executions.runs.wait_for(bookkeeper(actor.tenant_id), run_id)
         except TimeoutError:
             pass  # the report says below that the test is still under way
@@ -214,7 +215,7 @@ class Trials:
         return TestReport.model_validate(kept.report)
 
     async def _advance(self, row: TestRow) -> list[str] | None:
-        """Start what can be started by now; the runs that are under way. None once the report is kept.
+        """Start what can be started by now; the runs to wait for before more can. None once it has a report.
 
         However often and by whomever this is called, every run is started once.
         """
@@ -227,19 +228,23 @@ class Trials:
             ]
         main = await self.executions.runs.get_run(bookkeeper(row.tenant_id), str(row.run_id))
         trial = await self.probes.look(row, main, agent.created_at)
-        started = await self.probes.start_missing(trial, stored)
-        under_way = trial.under_way
+        under_way = await self.probes.start_missing(trial, stored)
         if main.run.status in UNFINISHED:
             under_way.insert(0, main.run.id)
-        if started or under_way:
-            return under_way + started
+        if under_way:
+            return under_way
         await self._keep(row, trial, stored)
         return None
 
     async def _keep(self, row: TestRow, trial: Trial, stored: Sequence[CaseView]) -> None:
         tested = Tested(row.id, row.content_hash, TestMode(row.mode), row.created_at, Suite(row.suite))
         seen = await self.probes.seen(row.tenant_id, trial.main)
-        report = build_report(tested, seen, await self.probes.beside(trial, stored))
+        beside = await self.probes.beside(trial, stored)
+        report = build_report(tested, seen, beside)
+        if report.verdict is Verdict.NO_EFFECT and tested.mode is not TestMode.LIVE:
+            rooms = self.launch.skills, self.launch.integrations.catalog
+            missing = await untried(trial.plan, [seen, *beside.runs], *rooms, row.tenant_id)
+            report = report.model_copy(update={"may_activate": not missing, "untried": missing})
         if tested.mode is TestMode.PREVIEW and await self._is_made_up(row.tenant_id, trial):
             report = report.model_copy(update={"sample_data": True})
         async with self.db.transaction() as session:
@@ -267,7 +272,7 @@ class Trials:
         if not subject.startswith(PROBES):
             return
         _, left = await self.executions.runs.list_runs(keeper, subject=subject, status=UNFINISHED, limit=1)
-        if left <= FEW_LEFT:
+        if left in (0, FEW_LEFT):
             async with self.db.read() as session:
                 row = await store.get_test(session, tenant_id, subject.removeprefix(PROBES))
             await self.settle(row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -121,6 +122,11 @@ async def unexpected_error(request: Request, error: Exception) -> JSONResponse:
     return answer(500, "internal", message, {})
 
 
+IMPORTS = re.compile(r"/api/v1/specs/[^/]+/import$")
+LONGEST_SPEC = 6 * 1_048_576
+"""Bytes of a specification as JSON: its text may be 5 MB."""
+
+
 class Intake:
     """ASGI middleware: reads the body up to the limit before anything looks at it; adds safe headers."""
 
@@ -142,7 +148,7 @@ class Intake:
 
         try:
             async with asyncio.timeout(self.patience):
-                body = await self._whole(receive)
+                body = await self._whole(receive, self._limit(scope))
             if body is None:
                 return  # the client left
             check_text(scope, body)
@@ -159,7 +165,10 @@ class Intake:
 
         await self.app(scope, replay, send_with_headers)
 
-    async def _whole(self, receive: Receive) -> bytes | None:
+    def _limit(self, scope: Scope) -> int:
+        return max(self.limit, LONGEST_SPEC) if IMPORTS.match(scope["path"]) else self.limit
+
+    async def _whole(self, receive: Receive, limit: int) -> bytes | None:
         """The body; None when the client left before its end."""
         parts, size, more = list[bytes](), 0, True
         while more:
@@ -169,8 +178,8 @@ class Intake:
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             more = message.get("more_body", False)
-            if size > self.limit:
-                raise PayloadTooLarge(f"At most {self.limit} bytes are taken here.", limit=self.limit)
+            if size > limit:
+                raise PayloadTooLarge(f"At most {limit} bytes are taken here.", limit=limit)
         return b"".join(parts)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+Node = TypeVar("Node", bound=Hashable)
 
 
-def find_cycle(start: Iterable[str], needs: Callable[[str], Iterable[str]]) -> list[str] | None:
+def find_cycle(start: Iterable[Node], needs: Callable[[Node], Iterable[Node]]) -> list[Node] | None:
     """A cycle that can be reached from `start` along `needs`, as `[a, …, a]`; None when there is none."""
-    done: set[str] = set()
+    done: set[Node] = set()
     for first in start:
-        way: list[str] = []
-        on_way: dict[str, int] = {}
-        stack: list[tuple[str, bool]] = [(first, False)]
+        way: list[Node] = []
+        on_way: dict[Node, int] = {}
+        stack: list[tuple[Node, bool]] = [(first, False)]
         while stack:
             node, leaving = stack.pop()
             if leaving:

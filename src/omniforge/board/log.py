@@ -24,8 +24,8 @@ def board_event(
     run_id: str | None = None,
     **payload: Any,
 ) -> Event:
-    """An event of the board. `type_` is `noun.past`; its noun is the kind of the entity, but `phase` events are
-    about their ticket, and those of `agent`, `file` and `command` about their sandbox."""
+    """An event of the board. `type_` is `noun.past`; its noun is the kind of the entity, but `phase` events
+    are about their ticket, and those of `agent`, `file` and `command` about their sandbox."""
     noun = type_.partition(".")[0]
     kind = {"phase": "ticket", "agent": "sandbox", "file": "sandbox", "command": "sandbox"}.get(noun, noun)
     given = (project_id, ticket_id, task_id, sandbox_id)

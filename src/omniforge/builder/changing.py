@@ -8,6 +8,7 @@ from datetime import datetime
 
 from omniforge.builder.draft import integration_of
 from omniforge.builder.exchange import AgentLoaded, AgentSeen, Facts, LoadAgent, Turn
+from omniforge.builder.naming import told_apart
 from omniforge.builder.phases import Phase, SessionStatus, Signal
 from omniforge.builder.progress import ask_for
 from omniforge.builder.questions import pose
@@ -77,7 +78,8 @@ def begin_change(state: ConversationState, text: str, facts: Facts) -> Turn:
     state = state.but(waiting_wish=text)
     if len(found) == 1:
         return ask_for(state, LoadAgent(found[0].id), f"Looking at {found[0].name} …")
-    items = tuple(ListItem(id=a.id, name=a.name) for a in found[:MOST_CANDIDATES])
+    names = told_apart(found[:MOST_CANDIDATES])
+    items = tuple(ListItem(id=a.id, name=name) for a, name in zip(found, names, strict=False))
     return pose(state.but(pending=Pending.EDIT_WHICH, last_list=items), facts)
 
 
@@ -104,6 +106,7 @@ def loaded(state: ConversationState, outcome: AgentLoaded, facts: Facts) -> Conv
         running=outcome.design if active else None,
         active=active,
         others=outcome.others,
+        copies=outcome.copies,
         links=links,
         draft_agent_id=outcome.agent_id,
         draft_name=outcome.name,

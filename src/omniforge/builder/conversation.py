@@ -9,6 +9,7 @@ from omniforge.builder import wording as say
 from omniforge.builder.answers import ANSWERS
 from omniforge.builder.answers.intake import read_update
 from omniforge.builder.answers.parking import may_park, restored
+from omniforge.builder.answers.reshaping import reshaped
 from omniforge.builder.answers.testing import start_test
 from omniforge.builder.assistant.proposal import agreed_stance
 from omniforge.builder.draft import summary_rows, title_of
@@ -58,6 +59,7 @@ def respond(state: ConversationState, message: str, facts: Facts) -> Turn:
     if state.pending is Pending.UPKEEP and (turn := upkeep.answer(state, text, reading, facts)):
         return turn
     turn = _anywhere(state, text, reading, facts) or may_park(state, text, facts)
+    turn = turn or reshaped(state, text, reading, facts)
     return turn or ANSWERS[state.pending](state, text, reading, facts)
 
 

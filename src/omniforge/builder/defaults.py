@@ -29,10 +29,19 @@ from omniforge.builder.understanding.mentions import Format
 from omniforge.builder.understanding.references import is_archive
 from omniforge.builder.understanding.schedule import Schedule, suggested
 from omniforge.builder.understanding.text import singular, words
+from omniforge.builder.wanted import is_standing
 
 MOST_DEFAULT_FIELDS = 4
+PLAIN = frozenset(("identifier", "state_type", "seen", "to", "from"))
+"""Information that says nothing to a reader beside what else there is."""
 AMOUNTS = ("total", "amount", "price", "sum", "value", "cost")
 WIDE_SLOT = "schedule"
+MOST_ASKED = 2
+
+
+def asked_as(part: Part, slot: str) -> str:
+    """The name under which it is counted how often a slot was asked; those of the whole agent count once."""
+    return slot if slot == WIDE_SLOT else f"{part.key}.{slot}"
 
 
 def open_details(  # noqa: C901 - one line for each operation
@@ -52,7 +61,8 @@ def open_details(  # noqa: C901 - one line for each operation
 
     match part.does:
         case Report():
-            return [*unsaid("fields", "format"), *_open_schedule(state)]
+            there = ("fields",) if state.fields_of(part) else ()
+            return [*unsaid(*there, "format"), *_open_schedule(state)]
         case Brief():
             return unsaid("include")
         case Fetch(url=url):
@@ -74,7 +84,7 @@ def open_details(  # noqa: C901 - one line for each operation
 
 
 def _open_schedule(state: ConversationState) -> list[str]:
-    if state.design.said("schedule") or state.built is not None:
+    if state.design.said("schedule") or state.built is not None or state.asked.get(WIDE_SLOT, 0) > MOST_ASKED:
         return []
     return [WIDE_SLOT]
 
@@ -114,7 +124,7 @@ def default_values(state: ConversationState, design: Design, part: Part) -> dict
             return {
                 "fields": default_fields(state.fields_of(part)),
                 "format": Format.BULLETS,
-                "window": default_window(design),
+                "window": "all" if is_standing(part) else default_window(design),
             }
         case Brief():
             return {"include": all_fields(state.fields_of(part))}
@@ -137,9 +147,13 @@ def default_values(state: ConversationState, design: Design, part: Part) -> dict
 
 def default_fields(fields: tuple[Field, ...]) -> tuple[str, ...]:
     """Those that tell how things stand; else the first ones there are."""
-    useful = [f for f in fields if f.type not in ("title", "files", "relation", "button")]
+    useful = [
+        f for f in fields if f.type not in ("title", "files", "relation", "button") and f.name not in PLAIN
+    ]
     telling = find_fields("status, update, blocker, owner", useful)
-    return tuple((telling or [f.name for f in useful])[:MOST_DEFAULT_FIELDS])
+    further = find_fields("priority, due", useful) if len(telling) < MOST_DEFAULT_FIELDS - 1 else []
+    names = [*telling, *(name for name in further if name not in telling)]
+    return tuple((names or [f.name for f in useful])[:MOST_DEFAULT_FIELDS])
 
 
 def all_fields(fields: tuple[Field, ...]) -> tuple[str, ...]:

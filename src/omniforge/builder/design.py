@@ -140,7 +140,7 @@ def _slots_of(does: Doing) -> dict[str, str]:
     match does:
         case Report():
             return {"sources": "places"} | {
-                slot: slot for slot in ("fields", "window", "group", "order", "only", "format")
+                slot: slot for slot in ("fields", "window", "group", "order", "only", "format", "things")
             }
         case Brief():
             return {"fields": "include"}

@@ -10,7 +10,7 @@ from omniforge.builder.design import Design
 from omniforge.builder.exchange import Connection, Facts, Integration
 from omniforge.builder.generation import QUERY_TOOLS, AgentDraft, build_draft
 from omniforge.builder.naming import agent_name, final_key
-from omniforge.builder.outline import Keep, Part, Post
+from omniforge.builder.outline import Keep, Part, Post, Report
 from omniforge.builder.rows import Row, rows_of, titles_of, told, zone_in, zone_of
 from omniforge.builder.state import ConversationState
 from omniforge.builder.understanding.slots import Known, Source
@@ -77,6 +77,7 @@ def known(state: ConversationState, facts: Facts) -> Known:
         state.fields,
         tuple(Source(id=r.id, name=r.name, kind=r.kind) for r in seen),
         tuple({word.casefold() for i in here for word in (i.name, i.title, *i.words)}),
+        part.service if part and isinstance(part.does, Report) else None,
     )
 
 

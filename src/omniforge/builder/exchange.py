@@ -46,8 +46,8 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class AgentSeen:
-    """An agent of this person, newest change first in lists. `next_run` is aware; `last_run` a few plain
-    words such as `completed on Monday`."""
+    """An agent that this person sees, newest change first in lists. `own`: made by them, not shared with
+    them. `next_run` is aware; `last_run` a few plain words such as `completed on Monday`."""
 
     id: str
     name: str
@@ -59,6 +59,7 @@ class AgentSeen:
     integrations: tuple[str, ...] = ()
     skills: tuple[str, ...] = ()
     changed: datetime | None = None
+    own: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +253,7 @@ class LibraryFound:
 @dataclass(frozen=True, slots=True)
 class AgentLoaded:
     """`design` is what it was made of, its skills as they are when it was not made in a conversation.
-    `others`: how many other people use it."""
+    `others`: how many other people use it; `copies`: how many have one of their own."""
 
     agent_id: str
     name: str
@@ -261,6 +262,7 @@ class AgentLoaded:
     design: Design
     connections: dict[str, str] = field(default_factory=dict[str, str])
     others: int = 0
+    copies: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +270,8 @@ class AgentSaved:
     agent_id: str
     name: str
     skills: tuple[str, ...] = ()
+    others: int = 0
+    copies: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +287,8 @@ class Effect:
 class TestFinished:
     """`verdict`: passed, failed, no_effect, not_simulated. `read` names the resources really read, `problem`
     in plain words what went wrong, `code` its error code. `faults` tell what happens when a service is down,
-    `steps` are (name, status) of each skill."""
+    `steps` are (name, status) of each skill. `may_activate`: also when there was nothing to do, because every
+    step was seen at work all the same."""
 
     __test__ = False
     test_id: str
@@ -299,6 +304,12 @@ class TestFinished:
     faults: tuple[str, ...] = ()
     full: bool = False
     steps: tuple[tuple[str, str], ...] = ()
+    may_activate: bool = False
+
+    @property
+    def idle(self) -> bool:
+        """There was nothing to do in it, and that may be accepted."""
+        return self.verdict == "no_effect" and self.may_activate
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,12 @@ _OPENING = re.compile(
 )
 
 
+def opening_of(message: str) -> str:
+    """The words of a message that tell what shall start it; empty where none do."""
+    found = _OPENING.search(normalise(message))
+    return found["rest"] if found else ""
+
+
 def find_happening(message: str, services: Sequence[tuple[str, Sequence[str]]]) -> Happening:
     """The event a message waits for. `services`: (name, words) of those that are here. What is not said, or
     could be at several services, stays empty."""

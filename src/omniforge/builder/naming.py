@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from omniforge.builder.design import Design, place_of
-from omniforge.builder.outline import Brief, Check, Compare, Decide, Extract, Fill, Match, Part, Report
+from omniforge.builder.exchange import AgentSeen
+from omniforge.builder.outline import Brief, Check, Compare, Decide, Extract, Fill, Match, Part, Post, Report
 from omniforge.builder.understanding.text import singular, words
 
+STATUS_WORDS = {
+    "active": "switched on",
+    "paused": "paused",
+    "draft": "a draft, not switched on yet",
+    "archived": "deleted",
+}
 OFTEN = ("daily", "weekly", "monthly", "hourly", "quarterly")
 _ACTIONS = ("Extract", "Match", "Check", "Fill", "Decide", "Compare", "Post", "Create", "Update", "Fetch")
+
+
+def told_apart(agents: Sequence[AgentSeen]) -> list[str]:
+    """Their names; those of the same name with what tells them apart."""
+    found: list[str] = []
+    for agent in agents:
+        alike = [one for one in agents if one.name == agent.name]
+        name = agent.name
+        if len({one.own for one in alike}) > 1:
+            name += " (your own)" if agent.own else " (shared with you)"
+        alike = [one for one in alike if one.own == agent.own]
+        if len({one.status for one in alike}) > 1:
+            name += f" ({STATUS_WORDS.get(agent.status, agent.status).partition(',')[0]})"
+        if len([one for one in alike if one.status == agent.status]) > 1:
+            name += f" ({agent.id})"
+        found.append(name)
+    return found
 
 
 def cadence(design: Design) -> str | None:
@@ -66,8 +93,15 @@ def _subject(design: Design) -> str:
         return design.subject
     report = next((part for part in design.parts if isinstance(part.does, Report)), None)
     places = place_of(report) if report else ()
-    named = [w for w in words(places[0].name if places else "") if w.isascii() and w.isalpha()]
+    named = [w for w in words(_called(places[0].name) if places else "") if w.isascii() and w.isalpha()]
     return singular(named[-1])[:30] if named else "Project"
+
+
+def _called(place: str) -> str:
+    """What tells of a place in its name: the site of an address, a file without its ending."""
+    if site := re.match(r"https?://(?:www\.|blog\.|feeds?\.)?([\w-]+)", place):
+        return site[1]
+    return re.sub(r"\.(?:csv|tsv|xlsx?|json)$", "", place, flags=re.IGNORECASE)
 
 
 def _tidy(name: str) -> str:
@@ -78,4 +112,12 @@ def final_key(part: Part, design: Design) -> str:
     """The name of the skill once everything is known."""
     if isinstance(part.does, Report) and part.service:
         return "-".join(piece for piece in (part.service, cadence(design), "report") if piece)
+    if (
+        isinstance(part.does, Post)
+        and part.service
+        and part.does.place
+        and part.key.startswith(f"{part.service}-post-")
+    ):
+        where = "-".join(re.findall(r"[a-z0-9]+", part.does.place.name.casefold()))
+        return f"{part.service}-post-{where}"[:60].strip("-") if where else part.key
     return part.key

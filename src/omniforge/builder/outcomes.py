@@ -33,13 +33,15 @@ from omniforge.builder.exchange import (
 )
 from omniforge.builder.outline import Report
 from omniforge.builder.phases import Phase, SessionStatus, Signal
+from omniforge.builder.placing import put_places
 from omniforge.builder.problems import failure_text
-from omniforge.builder.progress import advance, ask_for, given, places_known, put_places
+from omniforge.builder.progress import advance, ask_for, given, places_known
 from omniforge.builder.questions import pose, run_phrase
 from omniforge.builder.rows import titles_of, when_words, zone_of
 from omniforge.builder.state import ConversationState, Link, Pending, Suggestion, TestSeen
 from omniforge.builder.understanding.cron_words import moment_words
 from omniforge.builder.understanding.references import is_archive
+from omniforge.builder.upkeep.after import offer_to_tell
 from omniforge.builder.upkeep.after import resume as after_upkeep
 from omniforge.builder.vocabulary import forbidden_words
 
@@ -217,6 +219,7 @@ def _saved(state: ConversationState, outcome: AgentSaved, facts: Facts) -> Turn:
     state = state.on(
         Signal.DRAFT_READY, draft_agent_id=outcome.agent_id, draft_name=outcome.name, built=state.design,
         pending=Pending.TEST, asked={}, focus=None, under_way=None,
+        others=outcome.others, copies=outcome.copies,
     )  # fmt: skip
     if first:
         when = when_words(state.design, zone_of(state, facts), titles_of(facts))
@@ -256,6 +259,7 @@ def _tested(state: ConversationState, outcome: TestFinished, facts: Facts) -> Tu
         test_id=outcome.test_id,
         mode=outcome.mode,
         passed=passed,
+        idle=outcome.idle,
         sample_data=outcome.sample_data,
         full=outcome.full,
         effects=effects,
@@ -272,11 +276,12 @@ def _tested(state: ConversationState, outcome: TestFinished, facts: Facts) -> Tu
         *(name for name, _ in outcome.steps),
         *outcome.faults,
     )
-    if outcome.full and passed:
+    if outcome.full and seen.will_do:
         accepted = state.on(Signal.TEST_ACCEPTED, pending=Pending.ACTIVATE, test=seen, under_way=None)
         return pose(accepted.but(quoted=(*state.quoted, *quoted)), facts)
+    tried = passed or (outcome.idle and outcome.mode == "dry")  # else sample data may show more
     pending = (
-        Pending.ACCEPT if passed else Pending.SAMPLE_TEST if outcome.verdict == "no_effect" else Pending.TEST
+        Pending.ACCEPT if tried else Pending.SAMPLE_TEST if outcome.verdict == "no_effect" else Pending.TEST
     )
     note = telling.test_text(outcome, state, title)
     card = {
@@ -310,6 +315,9 @@ def _activated(state: ConversationState, outcome: Activated, facts: Facts) -> Tu
         "version": outcome.version, "timezone": outcome.timezone,
         "next_run": outcome.next_run.isoformat() if outcome.next_run else None,
     }  # fmt: skip
+    if again and (how_many := state.others + state.copies):
+        state = state.noted(note).but(quoted=(*state.quoted, outcome.name), cards=(*state.cards, card))
+        return offer_to_tell(state, outcome.agent_id, outcome.name, how_many, facts)
     return _with_card(state, note, card, facts, quoted=(outcome.name,))
 
 

@@ -30,6 +30,7 @@ from omniforge.builder.outline import (
 )
 from omniforge.builder.understanding.composition import Clause
 from omniforge.builder.understanding.text import normalise, words
+from omniforge.builder.understanding.things import things_in
 
 _QUOTED = re.compile(r"[\"']([^\"']{1,400})[\"']")
 _URL = re.compile(r"https?://[^\s<>\"']+")
@@ -135,10 +136,11 @@ def does_of(  # noqa: C901, PLR0912 - one line for each operation
 ) -> Doing:
     """What the clause wants done, as far as its words tell."""
     said = clause.words or clause.object
-    place = Place(name=clause.place) if clause.place else None
+    named = clause.place and not _is_person(clause.place, said)
+    place = Place(name=clause.place) if named else None
     match operation:
         case Operation.REPORT:
-            return Report(places=(place,) if place else ())
+            return Report(places=(place,) if place else (), things=things_in(said, clause.service))
         case Operation.BRIEF:
             return Brief()
         case Operation.FETCH:
@@ -169,6 +171,13 @@ def does_of(  # noqa: C901, PLR0912 - one line for each operation
             return Decide(verdict=verdict_of(said), reason=clause.condition_words)
         case _:
             return Follow(instructions=said)
+
+
+def _is_person(name: str, said: str) -> bool:
+    """A name that tells whose entries are wanted, not where they are."""
+    return re.search(
+        rf"\b(?:assigned to|owned by|by|from)\s+{re.escape(name)}\b", said, re.I
+    ) is not None and not (re.search(r"[#/@]", name))
 
 
 def _post(clause: Clause, said: str, place: Place | None) -> Post:

@@ -16,6 +16,8 @@ def problem_words(problem: Problem, state: ConversationState, title: str) -> str
         case "field":
             known = ", ".join(f.name for f in state.fields if f.type != "title")
             return f"I can't find '{problem.phrase}' in what you chose.{near or f' There is: {known}.'}"
+        case "filter":
+            return f"I can't tell which entries are '{problem.phrase}' there, so I leave that out.{near}{_try(near)}"
         case "group":
             return f"I can't group by '{problem.phrase}'.{near}"
         case "order":
@@ -28,6 +30,10 @@ def problem_words(problem: Problem, state: ConversationState, title: str) -> str
             return f"I can't send to {problem.phrase} yet. The result goes to your inbox here; that is the nearest I can do."
         case _:
             return problem.unclear.question if problem.unclear else NOT_UNDERSTOOD
+
+
+def _try(near: str) -> str:
+    return "" if near else " You can name a value of a field instead, or words that stand in the entry."
 
 
 def _instead(state: ConversationState, title: str) -> str:
@@ -55,7 +61,7 @@ FAILURES: dict[str, str] = {
     "not_tested": "Before it goes live I'd like to test it. It takes a moment and changes nothing.",
     "manifest_not_approved": "Before it goes live I'd like to test it. It takes a moment and changes nothing.",
     "no_example": "There is no entry yet that I could test with. Add one there, or test it on sample data.",
-    "test_under_way": "The test is still running, as I try everything that can go wrong. Say *looks good* again in a minute.",
+    "test_under_way": "The test is still running. Say the same again in a minute, and I tell you what came out.",
     "key_needed": "{title} is connected by typing in its data under *Connections*, not here.",
     "effects_not_confirmed": "Before anything real happens I test it without effects. Say *test it*.",
     "model_not_configured": "This step needs a language model, and none is set up here. I can leave it out.",

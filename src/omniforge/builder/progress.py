@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from omniforge.builder.defaults import has_places, open_details, with_defaults
+from omniforge.builder.defaults import MOST_ASKED, asked_as, has_places, open_details, with_defaults
 from omniforge.builder.design import place_of
 from omniforge.builder.draft import connections_of, differences, draft_of, finished, integration_of, known
 from omniforge.builder.exchange import (
@@ -22,20 +22,25 @@ from omniforge.builder.exchange import (
 )
 from omniforge.builder.generation.records import sample_input
 from omniforge.builder.inputs import sample_values
-from omniforge.builder.outline import Brief, Create, Extract, Match, Part, Place, Post, Report, Update
+from omniforge.builder.outline import Brief, Create, Extract, Match, Post, Report, Update
 from omniforge.builder.parts import free_key
 from omniforge.builder.phases import Phase, Signal
+from omniforge.builder.placing import (
+    BY_ADDRESS,
+    find_place,
+    is_listed,
+    is_typed,
+    typed,
+    works_somewhere,
+)
 from omniforge.builder.problems import unfit_words
 from omniforge.builder.questions import pose
 from omniforge.builder.state import ConversationState, Link, ListItem, Pending, Resource
-from omniforge.builder.understanding.references import resolve
+from omniforge.builder.understanding.filters import take_filters
 from omniforge.builder.understanding.slots import read_slots
-from omniforge.builder.understanding.text import listed
+from omniforge.builder.understanding.things import without_things
+from omniforge.builder.wanted import filtered
 from omniforge.core.errors import OmniForgeError
-
-MOST_ASKED = 2
-BY_ADDRESS = frozenset({"rss", "http", "email"})
-"""Services whose places are addresses that people type: there is nothing to list."""
 
 _SHAPE_CUE = re.compile(
     r"\b(?:with|including|includes?|show(?:ing|s)?|cover(?:ing|s)?|contain(?:ing|s)?|list(?:ing|s)?|"
@@ -114,7 +119,7 @@ def _linked(state: ConversationState, facts: Facts) -> ConversationState | Turn:
             link = state.links[service]
         if link is None:
             return _connected(state.but(service=service), facts)
-        listable = integration is not None and bool(integration.kinds) and service not in BY_ADDRESS
+        listable = integration is not None and bool(integration.kinds) and is_listed(state, service)
         if listable and service not in state.resources and _needs_places(state, service):
             request = ListResources(service, link.connection_id, link.sample)
             return ask_for(state.but(service=service), request, "Looking at what is there …")
@@ -168,7 +173,7 @@ def _placed(state: ConversationState, facts: Facts) -> ConversationState | Turn:
     """What starts the agent, and every part that works somewhere, has its place."""
     starts = state.outline.starts
     if starts is not None and (starts.place is None or not starts.place.id):
-        state = _find_place(state, None, starts.service)
+        state = find_place(state, None, starts.service)
         starts = state.outline.starts
         if (
             starts is not None
@@ -177,84 +182,19 @@ def _placed(state: ConversationState, facts: Facts) -> ConversationState | Turn:
         ):
             return pose(state.but(pending=Pending.RESOURCES, focus=None, service=starts.service), facts)
     for part in state.design.parts:
-        if has_places(part) or not _works_somewhere(state, part):
+        if has_places(part) or not works_somewhere(state, part):
             continue
-        if part.service in BY_ADDRESS:
-            found = _typed(state, part)
+        if is_typed(part):
+            found = typed(state, part)
             if found is None:
                 return pose(state.but(pending=Pending.ADDRESS, focus=part.key), facts)
             state = found
             continue
-        state = _find_place(state, part, part.service)
+        state = find_place(state, part, part.service)
         again = state.outline.part(part.key)
         if again is not None and not has_places(again):
             return pose(state.but(pending=Pending.RESOURCES, focus=part.key, service=part.service), facts)
     return state
-
-
-def _works_somewhere(state: ConversationState, part: Part) -> bool:
-    if part.key in state.design.uses:
-        return isinstance(part.does, Post)
-    if part.service in BY_ADDRESS:
-        return isinstance(part.does, (Report, Post)) and part.service != "http"
-    return part.service in state.resources and isinstance(part.does, (Report, Post, Create))
-
-
-def _typed(state: ConversationState, part: Part) -> ConversationState | None:
-    """An address that was said already counts as the place."""
-    given = [p for p in place_of(part) if re.search(r"@|https?://", p.name)]
-    if not given:
-        return None
-    return put_places(state, part, tuple(Place(id=p.name, name=p.name) for p in given), "said")
-
-
-def _find_place(state: ConversationState, part: Part | None, service: str | None) -> ConversationState:
-    """Places named before they were known; the only one there is."""
-    seen = state.seen_at(service)
-    names = [r.name for r in seen]
-    said = place_of(part) if part else ((state.outline.starts.place,) if state.outline.starts else ())
-    wanted = [place.name for place in said if place is not None and not place.id]
-    hits = {i for name in wanted for i in resolve(name, names).positions}
-    if not hits and not wanted:
-        about = [part.words] if part is not None and part.words else []
-        messages = [*about, *state.heard] if len(state.design.parts) == 1 or not about else about
-        hits = {i for message in messages for i in resolve(message, names, expected=False).positions}
-    if part is None or isinstance(part.does, (Post, Create)):
-        hits = hits if len(hits) == 1 else set[int]()
-    only = len(seen) == 1 and not wanted
-    if only:
-        hits = {0}
-    if not hits:
-        missing = [name for name in wanted if name and seen]
-        if missing:
-            note = f"I can't find {listed(missing)} among what I see there."
-            state = state.noted(note).but(quoted=(*state.quoted, *missing))
-            state = put_places(state, part, (), "said")
-        return state
-    chosen = tuple(place_at(seen[i]) for i in sorted(hits))
-    state = put_places(state, part, chosen, "found" if only else "said")
-    return state.noted(f"I use {listed(p.name for p in chosen)}.")
-
-
-def place_at(resource: Resource) -> Place:
-    return Place(id=resource.id, name=resource.name, kind=resource.kind)
-
-
-def put_places(
-    state: ConversationState, part: Part | None, chosen: tuple[Place, ...], origin: str
-) -> ConversationState:
-    """The state with these places for a part; for what starts the agent when there is no part."""
-    if part is None:
-        starts = state.outline.starts
-        if starts is None:
-            return state
-        changed = starts.model_copy(update={"place": chosen[0] if chosen else None})
-        outline = state.outline.model_copy(update={"starts": changed})
-        return state.but(design=state.design.model_copy(update={"outline": outline}))
-    told = "found" if origin == "found" else "default" if origin == "default" else "said"
-    if isinstance(part.does, Report):
-        return state.but(design=state.design.doing(part.key, told, places=chosen))
-    return state.but(design=state.design.doing(part.key, told, place=chosen[0] if chosen else None))
 
 
 def described(state: ConversationState, facts: Facts) -> ConversationState | Turn:
@@ -297,6 +237,7 @@ def _recalled(state: ConversationState, facts: Facts) -> ConversationState | Tur
         text = match["rest"]
         for name in names:
             text = re.sub(re.escape(name), ",", text, flags=re.IGNORECASE)
+        text = take_filters(without_things(text, part.service), state.fields, loose=True).text
         update = read_slots(text, state.slots, known(state, facts))
         kept = {
             s: getattr(update.slots, s) for s in update.touched if s in ("fields", "group", "order", "only")
@@ -311,10 +252,10 @@ def _detailed(state: ConversationState, facts: Facts) -> ConversationState | Tur
     show."""
     for part in state.design.parts:
         still = open_details(state, part)
-        often = max((state.asked.get(f"{part.key}.{slot}", 0) for slot in still), default=0)
+        often = max((state.asked.get(asked_as(part, slot), 0) for slot in still), default=0)
         if not still or not (often == 0 or (often < MOST_ASKED and set(still) - {"format"})):
             continue
-        asked = {f"{part.key}.{slot}": state.asked.get(f"{part.key}.{slot}", 0) + 1 for slot in still}
+        asked = {(name := asked_as(part, slot)): state.asked.get(name, 0) + 1 for slot in still}
         state = state.but(asked={**state.asked, **asked}, focus=part.key, pending=_question_for(still))
         return pose(state, facts)
     return state
@@ -339,6 +280,7 @@ _STEPS: tuple[Callable[[ConversationState, Facts], ConversationState | Turn], ..
     _suggested,
     _placed,
     described,
+    filtered,
     _recalled,
     _detailed,
 )

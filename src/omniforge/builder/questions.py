@@ -7,6 +7,7 @@ from collections.abc import Callable
 from omniforge.builder import telling
 from omniforge.builder import wording as say
 from omniforge.builder.defaults import (
+    asked_as,
     default_fields,
     default_places,
     default_schedule,
@@ -24,6 +25,7 @@ from omniforge.builder.rows import does_words, next_words, steps_of, titles_of, 
 from omniforge.builder.state import ConversationState, ListItem, Pending
 from omniforge.builder.understanding.cron_words import read_back
 from omniforge.builder.understanding.text import listed
+from omniforge.builder.wanted import NAMED
 
 PLACES = {"database": "Databases", "channel": "Channels", "repository": "Repositories", "team": "Teams"}
 Asked = tuple[list[str], list[str], list[Json], str | None]
@@ -86,8 +88,12 @@ def _question(  # noqa: C901, PLR0912 - one line for each question
             return say.EVENT_TEST, ["A", "B", "Not now"]
         case Pending.TEST:
             return telling.test_question(state), ["Yes, test it", "Not now"]
+        case Pending.SAMPLE_TEST if state.sample:
+            return say.OTHER_TIME, ["Last 30 days"]
         case Pending.SAMPLE_TEST:
             return say.SAMPLE_TEST, ["Yes, test it", "Last 30 days"]
+        case Pending.ACCEPT if state.test and state.test.idle:
+            return say.ACCEPT_IDLE, ["Yes, keep it", "Test it again"]
         case Pending.ACCEPT:
             return telling.accept_question(state.active), ["Looks good", "Test it again"]
         case Pending.EDIT_WHAT:
@@ -209,14 +215,15 @@ def _resources(state: ConversationState, facts: Facts) -> Turn:
     part = state.outline.part(state.focus or "")
     items = tuple(ListItem(id=r.id, name=r.name) for r in seen)
     names = [r.name if r.items is None else f"{r.name} ({r.items:,} items)" for r in seen]
-    default = [place.name for place in default_places(state, part)]
+    missed = f"{part.key if part else ''}.{NAMED}" in state.asked
+    default = [] if missed else [place.name for place in default_places(state, part)]
     state = state.but(last_list=items)
     kind = seen[0].kind if seen else "database"
     card = choices_card(PLACES.get(kind, kind.title() + "s"), items, {r.id: r.items for r in seen})
     many = part is not None and isinstance(part.does, Report)
     if many:
         actions = (["The first two"] if len(items) > 1 else []) + ["All of them", "You choose"]
-        question = say.resources_question(default)
+        question = say.resources_question(default, title_of(state, facts, part.service if part else None))
     else:
         actions = [*[item.name for item in items[:3]], "You choose"]
         question = say.place_question(_purpose(state, part, facts), kind, default)
@@ -257,7 +264,7 @@ def _details_text(state: ConversationState, facts: Facts) -> str:
     plan = state.design.schedule or default_schedule(state.design)
     zone = plan.timezone or facts.timezone
     when = read_back(plan.cron, zone) if plan.event == "scheduled" else "whenever you ask"
-    again = any(state.asked.get(f"{part.key}.{slot}", 0) > 1 for slot in still) if part else False
+    again = any(state.asked.get(asked_as(part, slot), 0) > 1 for slot in still) if part else False
     if part is not None and isinstance(part.does, Extract):
         return say.names_question(part.does.source, names_used(state.design))
     if part is not None and isinstance(part.does, Brief):
@@ -307,7 +314,7 @@ def _activate(state: ConversationState, facts: Facts) -> Asked:
     parts = [
         telling.activation_text(name, effects, when, times),
         telling.faults_text(state.test.faults if state.test else ()),
-        telling.others_text(state.others) if state.active else "",
+        telling.others_text(state.others, state.copies) if state.active else "",
         telling.activate_question(state.active),
     ]
     card = {

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from omniforge.agents.content import AgentContent, AgentStatus, Suite, TestMode, Verdict
 from omniforge.agents.planner import INBOX
-from omniforge.agents.schemas import Agent, TestReport
+from omniforge.agents.schemas import TestReport
 from omniforge.agents.service import AgentService
 from omniforge.builder import exchange, store
 from omniforge.builder.assistant import Assistant
 from omniforge.builder.design import Design
 from omniforge.builder.exchange import Outcome, Request
 from omniforge.builder.generation import AgentDraft
-from omniforge.builder.outline import Condition, Follow, Happening, Keep, Outline, Part, Place
+from omniforge.builder.outline import Follow
+from omniforge.builder.seen import (
+    WORKS,
+    connection_of,
+    design_of,
+    fields_of,
+    names_of,
+    place_of_effect,
+    plain_effect,
+    resource_of,
+    shape_of,
+)
 from omniforge.builder.state import Resource
-from omniforge.builder.understanding.fields import Field
-from omniforge.builder.understanding.schedule import Schedule
 from omniforge.builder.upkeep.doing import Upkeeper
 from omniforge.core.actor import Actor
 from omniforge.core.errors import Invalid, OmniForgeError
 from omniforge.core.paging import Paging
-from omniforge.integrations.schemas import Connection, ConnectionStatus
-from omniforge.integrations.schemas import Resource as SeenResource
+from omniforge.integrations.schemas import ConnectionStatus
 from omniforge.integrations.service import IntegrationService
 from omniforge.skills.document import SKILL_FILE
 
@@ -38,7 +45,6 @@ FAULTS_OF_A_SCRIPT = frozenset(
 )
 """Codes that mean the skill itself is at fault, not what it needs."""
 """How long a reply waits for a run that was asked for; after that it is told as started."""
-WORKS = frozenset({ConnectionStatus.HEALTHY, ConnectionStatus.EXPIRING})
 
 
 Binding = Callable[[str], str | None]
@@ -124,6 +130,7 @@ class Doer:
                 integrations=tuple(agent.integrations),
                 skills=tuple(skill.name for skill in agent.skills),
                 changed=agent.updated_at,
+                own=agent.created_by == actor.user_id,
             )
             for agent in found
             if agent.status is not AgentStatus.ARCHIVED
@@ -148,13 +155,13 @@ class Doer:
             agent.version,
             design,
             dict(agent.connections),
-            others=len(set(agent.shared_with) - {actor.user_id}),
+            **await self._others(actor, agent.id),
         )
 
     async def _create(self, actor: Actor, request: exchange.CreateAgent) -> Outcome:
         draft = request.draft
         files = await self._written(actor, draft, request.design, ())
-        agent = await self.agents.create(actor, _fields(draft, request.connections), files)
+        agent = await self.agents.create(actor, fields_of(draft, request.connections), files)
         try:
             await self._prove(actor, agent.id, request)
         except OmniForgeError:
@@ -172,11 +179,17 @@ class Doer:
         agent = await self.agents.update(
             actor,
             request.agent_id,
-            _fields(draft, request.connections),
+            fields_of(draft, request.connections),
             summary="; ".join(request.changes)[:300],
         )
         await self._prove(actor, request.agent_id, request)
-        return exchange.AgentSaved(agent.id, agent.name, tuple(draft.skill_files))
+        others = await self._others(actor, agent.id)
+        return exchange.AgentSaved(agent.id, agent.name, tuple(draft.skill_files), **others)
+
+    async def _others(self, actor: Actor, agent_id: str) -> dict[str, int]:
+        found = await self.agents.sharing.others(actor, agent_id)
+        copies = sum(one.how == "copy" for one in found)
+        return {"others": len(found) - copies, "copies": copies}
 
     async def _written(
         self, actor: Actor, draft: AgentDraft, design: Design, known: Sequence[Design]
@@ -224,9 +237,9 @@ class Doer:
         problem = report.problems[0] if report.problems else {}
         effects = tuple(
             exchange.Effect(
-                _plainly(str(effect.get("words") or effect.get("summary", ""))),
+                plain_effect(str(effect.get("words") or effect.get("summary", ""))),
                 str(effect.get("access", "")),
-                _place(effect),
+                place_of_effect(effect),
             )
             for effect in report.manifest or report.effects  # the manifest has those of every branch
             if effect.get("tool") != INBOX  # a delivery to the person's own inbox is no change outside
@@ -237,7 +250,7 @@ class Doer:
             verdict=report.verdict.value,
             report=report.text,
             effects=effects,
-            read=_names_of(found.get("databases") or found.get("read")),
+            read=names_of(found.get("databases") or found.get("read")),
             items=found.get("items") if isinstance(found.get("items"), int) else None,
             sample_data=report.sample_data,
             problem=problem.get("message"),
@@ -245,11 +258,12 @@ class Doer:
             faults=tuple(report.fault_words),
             full=report.suite is Suite.FULL,
             steps=tuple((str(step["name"]), str(step["status"])) for step in report.skill_results),
+            may_activate=report.may_activate,
         )
 
     async def _report(self, actor: Actor, request: exchange.RunTest) -> TestReport:
         mode = TestMode(request.mode)
-        places = [_shape(place) for place in request.places] if mode is TestMode.DRY else []
+        places = [shape_of(place) for place in request.places] if mode is TestMode.DRY else []
         test_id = request.under_way or await self.agents.start_test(
             actor,
             request.agent_id,
@@ -264,7 +278,12 @@ class Doer:
     async def _activate(self, actor: Actor, agent_id: str, test_id: str) -> Outcome:
         report = await self.agents.await_test(actor, test_id, TEST_SECONDS)
         agent = await self.agents.activate(
-            actor, agent_id, test_id=test_id, manifest_hash=report.manifest_hash
+            actor,
+            agent_id,
+            test_id=test_id,
+            manifest_hash=report.manifest_hash,
+            accept_no_effect=report.verdict is Verdict.NO_EFFECT,  # they were asked, and said yes
+            tell_team=False,  # whether to tell them is asked next
         )
         minutes = agent.event_config.interval_minutes if agent.event_config else None
         return exchange.Activated(
@@ -311,7 +330,7 @@ class Doer:
 
     async def known_connections(self, actor: Actor) -> tuple[exchange.Connection, ...]:
         found, _ = await self.integrations.list_connections(actor)
-        return tuple(_connection(item) for item in found if item.status is not ConnectionStatus.REVOKED)
+        return tuple(connection_of(item) for item in found if item.status is not ConnectionStatus.REVOKED)
 
     async def _check(self, actor: Actor, integration: str, connection_id: str | None) -> Outcome:
         found, _ = await self.integrations.list_connections(actor, integration)
@@ -321,7 +340,7 @@ class Doer:
         newest = max(wanted, key=lambda item: item.updated_at)
         checked = await self.integrations.check(actor, newest.id)
         return exchange.ConnectionChecked(
-            integration, _connection(checked) if checked.status in WORKS else None
+            integration, connection_of(checked) if checked.status in WORKS else None
         )
 
     async def _list(self, actor: Actor, integration: str, connection_id: str | None, sample: bool) -> Outcome:
@@ -329,7 +348,7 @@ class Doer:
             found = await self.integrations.samples.list_resources(integration)
         else:
             found = await self.integrations.list_resources(actor, connection_id)
-        return exchange.ResourcesListed(integration, tuple(_resource(item) for item in found))
+        return exchange.ResourcesListed(integration, tuple(resource_of(item) for item in found))
 
     async def _describe(
         self,
@@ -345,92 +364,5 @@ class Doer:
                 found = await self.integrations.samples.describe_resource(integration, resource_id)
             else:
                 found = await self.integrations.describe_resource(actor, connection_id, resource_id)
-            described.append(_resource(found))
+            described.append(resource_of(found))
         return exchange.ResourcesDescribed(integration, tuple(described))
-
-
-def _plainly(words: str) -> str:
-    """An effect's words with values named as people know them."""
-    named = re.sub(r"steps\[[^]]*\]\.output\.(\w+)", lambda m: m[1].replace("_", " "), words)
-    return named.replace("; only if", " only if").removesuffix(", once").replace(", once only if", " only if")
-
-
-def _names_of(value: object) -> tuple[str, ...]:
-    """Names of places that a report says it has read."""
-    if not isinstance(value, (list, tuple)):
-        return ()
-    return tuple(str(one) for one in cast("list[object]", value) if isinstance(one, str))
-
-
-def _place(effect: dict[str, Any]) -> str:
-    destination: dict[str, Any] = effect.get("destination") or {}
-    return str(destination.get("name", ""))
-
-
-def _fields(draft: AgentDraft, connections: Mapping[str, str]) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "name": draft.name,
-        "description": draft.description,
-        "trigger_type": draft.trigger_type,
-        "schedule": draft.schedule,
-        "timezone": draft.timezone,
-        "integrations": list(draft.integrations),
-        "skills": [dict(skill) for skill in draft.skills],
-    }
-    event = getattr(draft, "event_config", None)
-    fields["event_config"] = dict(event) if event else None
-    fields["connections"] = {
-        name: chosen for name, chosen in connections.items() if name in draft.integrations
-    }
-    return fields
-
-
-def _shape(place: Resource) -> dict[str, Any]:
-    fields = [
-        {"name": field.name, "type": field.type, "options": list(field.options)}
-        for field in place.fields or ()
-    ]
-    return {"id": place.id, "name": place.name, "fields": fields}
-
-
-def design_of(agent: Agent) -> Design:
-    """Of an agent that was not made in a conversation: its skills as they are."""
-    parts: list[Part] = []
-    for skill in sorted(agent.skills, key=lambda one: one.order):
-        before = [part.key for part in parts][-1:]
-        needs = tuple(before if skill.needs is None else skill.needs)
-        does = Keep(skill=skill.name, source=skill.source.value, version=skill.version, config=skill.config)
-        condition = Condition(words=skill.when, expression=skill.when) if skill.when else None
-        parts.append(Part(key=skill.key, does=does, needs=needs, condition=condition))
-    event = {"scheduled": "scheduled", "event_driven": "event_driven"}.get(
-        agent.trigger_type.value, "on_demand"
-    )
-    plan = Schedule.model_validate({"cron": agent.schedule or "", "timezone": agent.timezone, "event": event})
-    starts = None
-    if agent.event_config is not None:
-        told = agent.event_config
-        place = Place(id=told.resource, name=told.resource) if told.resource else None
-        starts = Happening(
-            service=told.integration, event=told.event, place=place, interval_minutes=told.interval_minutes
-        )
-    design = Design(outline=Outline(parts=tuple(parts), starts=starts), destination="inbox")
-    return design.having("said", schedule=plan, name=agent.name)
-
-
-def _connection(item: Connection) -> exchange.Connection:
-    works = item.status in WORKS
-    return exchange.Connection(item.id, item.integration_id, item.workspace_name, works, item.created_at)
-
-
-def _resource(item: SeenResource) -> Resource:
-    fields = None
-    if item.fields is not None:
-        fields = tuple(
-            Field(
-                name=str(field["name"]),
-                type=str(field.get("type", "text")),
-                options=tuple(str(option) for option in field.get("options") or ()),
-            )
-            for field in item.fields
-        )
-    return Resource(id=item.id, name=item.name, items=item.items, kind=item.kind, fields=fields)

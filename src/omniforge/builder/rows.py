@@ -33,9 +33,9 @@ from omniforge.builder.outline import (
 from omniforge.builder.parts import MADE
 from omniforge.builder.state import ConversationState
 from omniforge.builder.understanding.cron_words import moment_words, next_times, read_back
-from omniforge.builder.understanding.shaping import EDITED, Only, OrderRule
+from omniforge.builder.understanding.shaping import ANYWHERE, EDITED, How, Only, OrderRule
 from omniforge.builder.understanding.text import listed
-from omniforge.builder.understanding.windows import window_words
+from omniforge.builder.understanding.windows import day_words, window_words
 
 Row = tuple[str, str, str]
 """Label, value in words, origin."""
@@ -88,7 +88,28 @@ def _order_rule(rule: OrderRule) -> str:
 
 
 def only_words(rules: Sequence[Only]) -> str:
-    return ", ".join(f"{'only' if r.keep else 'without'} {r.field} {listed(r.values, 'or')}" for r in rules)
+    return "; ".join(_only_rule(rule) for rule in rules)
+
+
+def _only_rule(rule: Only) -> str:
+    which, values = "only" if rule.keep else "without", listed(rule.values, "or")
+    field = "last change" if rule.field == EDITED else rule.field.replace("_", " ")
+    match rule.how:
+        case How.IS if rule.values in (("true",), ("false",)):
+            return f"only {field} {'yes' if (rule.values == ('true',)) is rule.keep else 'no'}"
+        case How.IS:
+            return f"{which} {field} {values}"
+        case How.EMPTY:
+            return f"only those {'without' if rule.keep else 'with'} {field}"
+        case How.HOLDS if rule.field == ANYWHERE:
+            return f"{which} entries with “{values}” in them"
+        case How.HOLDS:
+            return f"{which} {field} with “{values}”"
+        case How.BEFORE | How.WITHIN:
+            when = listed(map(day_words, rule.values), "or")
+            return f"{which} {field} {'before' if rule.how is How.BEFORE else 'in'} {when}"
+        case How.ABOVE | How.BELOW:
+            return f"{which} {field} {rule.how.value} {values}"
 
 
 def zone_of(state: ConversationState, facts: Facts) -> str:
@@ -228,6 +249,7 @@ def _details(design: Design, part: Part) -> list[Row]:
 def _report_rows(report: Report, row: Callable[[str, str, str], Row]) -> list[Row]:
     found = [
         ("Reads", listed(p.name for p in report.places), "places"),
+        ("What of it", listed(thing.replace("_", " ") for thing in report.things), "things"),
         ("Time covered", window_words(report.window) if report.window else "", "window"),
         ("Information", ", ".join(report.fields), "fields"),
         ("Entries", only_words(report.only), "only"),
@@ -314,10 +336,11 @@ def next_words(design: Design, zone: str, facts: Facts) -> str:
     plan = design.schedule
     if plan is None or plan.event != "scheduled":
         return ""
-    times = [moment_words(moment, zone) for moment in next_times(plan.cron, zone, facts.now, TIMES)]
+    told = [moment_words(moment, zone) for moment in next_times(plan.cron, zone, facts.now, TIMES)]
+    times = [words.removesuffix(f" ({zone})") for words in told]
     assumed = (
         ""
         if plan.timezone or facts.zone_known
         else " I don't know your time zone, so I took this one; a city is enough to change it."
     )
-    return f"The next three times would be {listed(times)}.{assumed}"
+    return f"The next three times would be {listed(times)} ({zone}).{assumed}"

@@ -251,7 +251,8 @@ class BuilderService:
         self, actor: Actor, row: SessionRow, message: str, client_message_id: str | None, turn: Turn
     ) -> ReplyView:
         reply = _reply_of(turn)
-        slips = forbidden_words("\n".join([reply.text, *reply.actions]), reply.quoted)
+        titles = [str(card.get("title", "")) for card in reply.cards]
+        slips = forbidden_words("\n".join([reply.text, *reply.actions, *titles]), reply.quoted)
         if slips:
             log.error("a reply in the phase %s used technical words: %s", reply.phase, slips)
             reply = without_slips(reply)

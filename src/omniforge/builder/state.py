@@ -14,6 +14,7 @@ from omniforge.builder.phases import Phase, SessionStatus, Signal, next_phase
 from omniforge.builder.understanding.fields import Field
 from omniforge.builder.understanding.schedule import Schedule
 from omniforge.builder.understanding.slots import Slots
+from omniforge.builder.understanding.things import fields_there
 
 Intent = Literal["create", "edit", "run", "status", "share", "publish", "undo", "help"]
 
@@ -82,7 +83,8 @@ class ListItem(BaseModel):
 
 
 class TestSeen(BaseModel):
-    """The test last shown. `passed` only when its verdict says so; `full`: services failed in it as well."""
+    """The test last shown. `passed` only when its verdict says so; `idle`: there was nothing to do in it, and
+    that may be accepted; `full`: services failed in it as well."""
 
     __test__ = False
     model_config = ConfigDict(frozen=True)
@@ -90,10 +92,16 @@ class TestSeen(BaseModel):
     test_id: str
     mode: str
     passed: bool
+    idle: bool = False
     sample_data: bool = False
     full: bool = False
     effects: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+
+    @property
+    def will_do(self) -> bool:
+        """Whether the agent may be switched on after it."""
+        return self.passed or self.idle
 
 
 class Suggestion(BaseModel):
@@ -154,6 +162,7 @@ class ConversationState(BaseModel):
     running: Design | None = None
     active: bool = False
     others: int = 0
+    copies: int = 0
     example: dict[str, Any] | None = None
     test: TestSeen | None = None
     under_way: str | None = None
@@ -245,7 +254,8 @@ class ConversationState(BaseModel):
                     else field.options
                 )
                 found[field.name] = field.model_copy(update={"options": options})
-        return tuple(found.values())
+        things = part.does.things if isinstance(part.does, Report) else ()
+        return fields_there(service, things, tuple(found.values())) if places else ()
 
     def posts(self) -> list[Part]:
         return [part for part in self.outline.parts if isinstance(part.does, Post)]

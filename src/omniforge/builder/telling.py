@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from omniforge.builder.exchange import RunFinished, TestFinished
 from omniforge.builder.inputs import works_on_input
 from omniforge.builder.outline import Brief, Report
-from omniforge.builder.state import ConversationState, Resource
+from omniforge.builder.state import ConversationState, Resource, TestSeen
 from omniforge.builder.understanding.text import listed
 from omniforge.builder.understanding.windows import window_words
 from omniforge.builder.wording import counted, plural
@@ -63,6 +63,8 @@ def test_question(state: ConversationState) -> str:
     if report is None:
         return "Shall I test it now? Nothing is changed or sent; I show you what would happen. (I'd say yes.)"
     data = "on sample data" if state.sample else f"on {_span(report.window)}"
+    if report.window == "all" and not state.sample:
+        data = "on what is there"
     return f"Shall I test it {data} now? It only reads, changes nothing, and shows you the report. (I'd say yes.)"
 
 
@@ -104,7 +106,17 @@ def test_text(test: TestFinished, state: ConversationState, title: str) -> str:
         )
     if test.verdict == "no_effect":
         places = listed(test.read) or "the places it reads"
-        return f"The test ran, but there was nothing to report: I looked at {places} and found no entries for that time. Nothing was changed or sent."
+        chosen = any(isinstance(part.does, Report) and part.does.only for part in state.outline.parts)
+        none = "none of the entries you want" if chosen else "no entries for that time"
+        data = "the sample data of " if test.sample_data or state.sample else ""
+        if test.idle and test.mode == "dry":
+            looked = f"looked at the sample data of {places}" if test.read else "tried it on sample data"
+            return (
+                f"Nothing matched in the sample: I {looked}, and there was nothing to do. Every step was tried all "
+                f"the same, and this is what it does when something matches: {effect_words(test, state, title)}. "
+                "In this test nothing was changed or sent."
+            )
+        return f"The test ran, but there was nothing to report: I looked at {data}{places} and found {none}. Nothing was changed or sent."
     if test.verdict == "not_simulated":
         return "Part of this could not be tried out, so the test doesn't count. Nothing was changed or sent."
     return f"The test did not work. {test.problem or 'A step stopped unexpectedly.'} Nothing was changed or sent."
@@ -147,6 +159,12 @@ def accept_question(active: bool) -> str:
     return "Does it look right? Tell me what to change, for example *put … first*, or say *looks good*."
 
 
+def real_test_text(seen: TestSeen | None) -> str:
+    """What B would do, for the question that has to be answered with B before it is done."""
+    effects = "; ".join(seen.effects) if seen else ""
+    return f"A real test does what it will do later, once and for real: {effects}." if effects else ""
+
+
 def faults_text(faults: Sequence[str]) -> str:
     if not faults:
         return ""
@@ -156,10 +174,20 @@ def faults_text(faults: Sequence[str]) -> str:
     return f"If something goes wrong on the way (I tried it):\n\n{lines}{more}"
 
 
-def others_text(others: int) -> str:
-    if not others:
-        return ""
-    return f"{counted(others, 'other person', 'other people').capitalize()} use this agent; from then on they get the changed one."
+def others_text(others: int, copies: int) -> str:
+    """Who else is touched by a change, and who is not."""
+    told: list[str] = []
+    if others:
+        use = "other person uses" if others == 1 else "other people use"
+        told.append(f"{say_number(others)} {use} this agent; from then on they get the changed one.")
+    if copies:
+        have = "person has" if copies == 1 else "people have"
+        told.append(f"{say_number(copies)} {have} a copy of their own, which stays as it is.")
+    return " ".join(told)
+
+
+def say_number(n: int) -> str:
+    return counted(n, "").strip().capitalize()
 
 
 def activation_text(name: str, effects: Sequence[str], when: str, times: str) -> str:

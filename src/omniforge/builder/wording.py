@@ -89,6 +89,12 @@ SAMPLE_QUESTION = "Without {title} I can build and test it with sample data, and
 
 SAMPLE_TEST = "Shall I show it with sample data instead? (I'd say yes.) Or name another time, for example *last 30 days*."
 
+ACCEPT_IDLE = "Shall it stay like that? Say *yes* to go on, or what to change, for example another time or other entries."
+
+OTHER_TIME = (
+    "Shall it cover another time, or other entries? For example *last 30 days*. I'd take the last 30 days."
+)
+
 ANYTHING_ELSE = (
     "What else can I do for you? You can say what to change, *run it*, *status*, or describe something new."
 )
@@ -186,12 +192,18 @@ def values_question(step: str, slot: str, fields: Sequence[str]) -> str:
 
 
 def sign_in_text(title: str, asks: Sequence[str], url: str, again: bool) -> str:
+    """What the screen asks is told once; who comes back has read it."""
+    closing = "Say *done* when you are through; I'll check it."
+    if again:
+        return f"Here is the address to sign in to {title} again: [Connect {title}]({url})\n\n{closing}"
     lines = (
         "\n".join(f"- {ask}" for ask in asks)
         or f"- {title} asks which pages and databases I may see. Only what you pick there can be read."
     )
-    opening = f"Here is the address to sign in to {title}" + (" again:" if again else ":")
-    return f"{opening} [Connect {title}]({url})\n\nThis is what the {title} screen asks, and why:\n\n{lines}\n\nSay *done* when you are through; I'll check it."
+    return (
+        f"Here is the address to sign in to {title}: [Connect {title}]({url})\n\n"
+        f"This is what the {title} screen asks, and why:\n\n{lines}\n\n{closing}"
+    )
 
 
 def nothing_arrived(title: str) -> str:
@@ -228,8 +240,10 @@ def choices(items: Sequence[str]) -> str:
     return "\n".join(f"- **{chr(65 + i)}** {item}" for i, item in enumerate(items[:26]))
 
 
-def resources_question(default: Sequence[str]) -> str:
-    return f"Which of them shall I use? You can say *the first two*, *all*, or names. I'd take {listed(default)}."
+def resources_question(default: Sequence[str], title: str) -> str:
+    """Without a default where one was named that is not there: no other is put in its place."""
+    taken = f" I'd take {listed(default)}." if default else ""
+    return f"Which of them in {title} shall I use? You can say *the first two*, *all*, or names.{taken}"
 
 
 def details_questions(

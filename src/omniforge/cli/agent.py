@@ -197,18 +197,21 @@ def activate(
             path = f"/api/v1/agents/{await find_agent(client, agent)}"
             found = await ask(client, "GET", path)
             body: Json = {"expected_version": found["version"]}
-            manifest = found["manifest"]
+            manifest, note = found["manifest"], ""
             if found["status"] == "draft" or found["pending_version"]:
                 tests = (await ask(client, "GET", f"{path}/tests", params={"limit": 200}))["tests"]
                 chosen = [test for test in tests if test_id in (None, test["test_id"])]
-                passed = next((test for test in chosen if test["verdict"] == "passed"), None)
-                if passed is None:
+                fit = sorted((t for t in chosen if t["may_activate"]), key=lambda t: t["verdict"] != "passed")
+                if not fit:
                     message = f"It has no test that passed: omniforge test {found['id']}"
                     raise Conflict(message, code="not_tested")
-                body |= {"test_id": passed["test_id"], "manifest_hash": passed["manifest_hash"]}
-                manifest = passed["manifest"]
+                idle = fit[0]["verdict"] != "passed"
+                body |= {"test_id": fit[0]["test_id"], "manifest_hash": fit[0]["manifest_hash"]}
+                body |= {"accept_no_effect": True} if idle else {}
+                manifest = fit[0]["manifest"]
+                note = "Nothing matched in its test; every step was tried all the same. " if idle else ""
             words = "; ".join(str(entry["words"]) for entry in manifest) or "changes nothing outside"
-            _confirm(f"{found['name']}, each time it runs: {words}", yes)
+            _confirm(f"{note}{found['name']}, each time it runs: {words}", yes)
             done = await ask(client, "POST", f"{path}/activate", json=body)
         _done(done, as_json=as_json)
 

@@ -35,6 +35,7 @@ LAST_SHOWN = 4
 WIDEST = 100
 """Columns; longer lines are hard to read."""
 AGAIN_SECONDS = 3
+MOST_NUMBERED = 9
 HINT = (
     "[dim]A number takes a suggestion; your own words do as well. 'help' tells what you can say, 'exit' "
     "leaves.[/dim]"
@@ -128,7 +129,7 @@ async def _open(client: httpx.AsyncClient, console: Console, resume: str | None)
         else:
             console.print(Spoken(message["text"]), end="")
     if messages and messages[-1]["reply"]:
-        _suggest(talk, messages[-1]["reply"])
+        _offer(talk, messages[-1]["reply"])
     return talk
 
 
@@ -196,11 +197,7 @@ async def _answer(talk: Talk, said: str) -> bool:
     except OmniForgeError as error:
         talk.console.print(f"\n[red]{escape(error.message)}[/red]", highlight=False)
         return True
-    if url := reply.get("oauth_url"):
-        address = Text(url, Style(color="cyan", link=url))
-        talk.console.print("\nOpen this to connect:\n")
-        talk.console.print(address, soft_wrap=True, highlight=False)
-    _suggest(talk, reply)
+    _offer(talk, reply)
     return True
 
 
@@ -252,15 +249,28 @@ async def _stream(talk: Talk, message: dict[str, str]) -> dict[str, Any]:
     raise Unavailable("The answer broke off. Say it once more; what was done is kept.")
 
 
-def _suggest(talk: Talk, reply: dict[str, Any]) -> None:
-    """Print the suggested answers as numbers; a letter with the words it stands for."""
-    talk.actions = reply.get("actions") or []
+def _offer(talk: Talk, reply: dict[str, Any]) -> None:
+    """Print what a reply offers: the address to sign in at, and the suggested answers as numbers; a letter
+    with the words it stands for."""
+    if url := reply.get("oauth_url"):
+        talk.console.print("\nOpen this to connect:\n")
+        talk.console.print(Text(url, Style(color="cyan", link=url)), soft_wrap=True)
+    talk.actions = _answers_to(reply)
     options = {letter: _plain(words) for letter, words in _OPTION.findall(str(reply.get("text", "")))}
     if talk.actions:
         talk.console.print()
     for number, action in enumerate(talk.actions, 1):
         words = f"{action}: {options[action]}" if action in options else action
         talk.console.print(f"  [cyan]{number}[/cyan]  {escape(words)}", highlight=False, soft_wrap=True)
+
+
+def _answers_to(reply: dict[str, Any]) -> list[str]:
+    """The answers that were suggested, then the choices that are not among them."""
+    actions: list[str] = reply.get("actions") or []
+    cards: list[dict[str, Any]] = reply.get("data", {}).get("cards") or []
+    options = [option for card in cards if card["type"] == "choices" for option in card["options"]]
+    others = [str(one["text"]) for one in options if not {one["text"], one["label"]} & set(actions)]
+    return [*actions, *others][:MOST_NUMBERED]
 
 
 def _plain(words: str) -> str:

@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 
 class Keyboard:
-    """What the work is given. `line()` is None at the end of the input, and after Ctrl+C (then `left` is set)."""
+    """What the work is given. `line()` is None at the end of the input, and when Ctrl+C `left` it."""
 
     def __init__(self) -> None:
         self.left = False
@@ -104,6 +104,7 @@ def _typed() -> str | None:
     try:
         return input(_BOLD_PROMPT if _line_editing() else PROMPT)
     except EOFError:
+        sys.stdout.write("\n")
         return None
 
 

@@ -1,4 +1,7 @@
-"""Slots: a step runs only while it holds what it needs of the machine, its tenant's share, the providers."""
+"""Slots: a step runs only while it holds what it needs of the machine, its tenant's share, the providers.
+
+Under pressure nothing new starts but, two at a time, what a person sits and waits for.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from typing import Any
 
 from omniforge.core.clock import Clock, SystemClock
 from omniforge.engine.pressure import Governor, Mode, Notice, Reading, Thresholds
-from omniforge.engine.slots import Ledger, Limits, NeverFits, SlotRequest
+from omniforge.engine.slots import WAITED_FOR, Ledger, Limits, Needs, NeverFits, SlotRequest
 from omniforge.engine.turns import Turns, Waiter
 
-__all__ = ["Admission", "Limits", "NeverFits", "SlotRequest", "Thresholds"]
+__all__ = ["WAITED_FOR", "Admission", "Limits", "NeverFits", "SlotRequest", "Thresholds"]
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,8 @@ class Admission:
         self._ledger = Ledger(limits)
         self._turns = Turns(self._ledger)
         self._waiting = 0
+        self._others = 0
+        """Of these, the steps that no person waits for."""
         self._governor = Governor(limits.total, thresholds)
         self._last_time = self.clock.now().timestamp()
         self._elapsed = 0.0
@@ -94,7 +99,7 @@ class Admission:
             self._serve()
         elif self._ledger.take_slots(request):
             return True
-        if self._ledger.total >= self._ledger.limit:
+        if self._ledger.is_full:
             return False
         try:
             needs = self._ledger.check(request)
@@ -105,7 +110,7 @@ class Admission:
         self._ledger.take(request, needs)
         if self._waiting:
             self._turns.charge(request.tenant_id, request.slots)
-            self._note_progress()
+            self._note_progress(needs)
         return True
 
     async def acquire(self, request: SlotRequest) -> None:
@@ -114,11 +119,12 @@ class Admission:
             return
         needs = self._ledger.check(request)
         now = self._now()
-        if not self._waiting:
+        if not (self._waiting if needs.waited_for else self._others):
             self._progress_at = now
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiter = self._turns.add(request, needs, now, turn)
         self._waiting += 1
+        self._others += not needs.waited_for
         self._serve()
         try:
             await turn
@@ -140,8 +146,7 @@ class Admission:
         if waiter.granted:
             self.release(waiter.request)
             return
-        self._turns.leave(waiter)
-        self._waiting -= 1
+        self._leave(waiter)
         if self._waiting:
             self._serve()
             return
@@ -149,24 +154,28 @@ class Admission:
             alarm.cancel()
         self._alarms.clear()
 
+    def _leave(self, waiter: Waiter) -> None:
+        self._turns.leave(waiter)
+        self._waiting -= 1
+        self._others -= not waiter.needs.waited_for
+
     def _serve(self) -> None:
         """Serve whoever is next until nobody who waits fits."""
         ledger, turns = self._ledger, self._turns
-        if ledger.total >= ledger.limit:
+        if ledger.is_full:
             return
         now = self._now()
-        while self._waiting and ledger.total < ledger.limit:
+        while self._waiting and not ledger.is_full:
             waiter = turns.next(now)
             if waiter is None:
                 break
             ledger.take(waiter.request, waiter.needs)
             turns.charge(waiter.request.tenant_id, waiter.needs.slots)
-            turns.leave(waiter)
-            self._waiting -= 1
+            self._leave(waiter)
             waiter.granted = True
             self._granted.add(waiter)
             waiter.turn.set_result(None)
-            self._note_progress()
+            self._note_progress(waiter.needs)
         if self._waiting and ledger.buckets:
             self._set_alarms(now)
 
@@ -221,7 +230,7 @@ class Admission:
         lost = 0
         if self.holders is not None:
             lost = self._ledger.recount([*self.holders(), *(waiter.request for waiter in self._granted)])
-        lifted = self._governor.try_one(self._ledger.total)
+        lifted = self._governor.try_one(self._ledger.others)
         self._ledger.limit = self._governor.limit
         self._turns.rebuild()
         if lost or lifted or not self._stall_told:
@@ -231,7 +240,10 @@ class Admission:
             self._tell([("admission.reset", {"reason": reason, **figures, "limit": self._ledger.limit})])
         self._serve()
 
-    def _note_progress(self) -> None:
+    def _note_progress(self, needs: Needs) -> None:
+        """People's steps go on under pressure too, which says nothing about those of nobody."""
+        if needs.waited_for and self._others:
+            return
         self._progress_at = self._elapsed
         self._stall_told = False
 

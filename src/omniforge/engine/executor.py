@@ -17,6 +17,7 @@ from omniforge.engine.admission import Admission, NeverFits
 from omniforge.engine.artifacts import ArtifactStore
 from omniforge.engine.attempts import Attempts
 from omniforge.engine.changes import Draft
+from omniforge.engine.delays import told_when_late
 from omniforge.engine.expansion import is_plain
 from omniforge.engine.journal import Journal
 from omniforge.engine.launching import Launcher, slot_request
@@ -236,7 +237,8 @@ class Executor:
         """Wait for a slot, then begin the next attempt."""
         request = slot_request(run, step)
         run.idle.add(step.key)
-        await self.admission.acquire(request)
+        with told_when_late(request, self.admission, self.clock, self._attempts.emitter(run, step.key)):
+            await self.admission.acquire(request)
         run.slots[step.key] = request
         run.idle.discard(step.key)
         draft = Draft(run, self.clock.now())

@@ -12,6 +12,13 @@ from omniforge.core.errors import Invalid
 MEMORY_GRAIN = 64
 """MB. Memory hints count in this grain, so that many different hints stay few different needs."""
 
+WAITED_FOR = 1000
+"""Priority of what a person sits and waits for; nothing else asks for as much."""
+FOR_PEOPLE = 2
+"""Slots that such steps can have at once whatever the load of the machine and whatever else is under way."""
+SPARED_FROM = 4 * FOR_PEOPLE
+"""With so many slots in all, those are kept free of everything else."""
+
 SLACK = 1e-6
 """Part of a call that rounding may cost a bucket."""
 
@@ -37,6 +44,10 @@ class SlotRequest:
                     {"field": "resources.memory_mb", "value": self.memory_mb, "rule": "0 or more"},
                 ],
             )
+
+    @property
+    def is_waited_for(self) -> bool:
+        return self.priority >= WAITED_FOR
 
 
 class NeverFits(Invalid):
@@ -109,6 +120,8 @@ class Needs:
     slots: int
     shared: tuple[tuple[str, int], ...] = ()
     """(name, amount) of every limited thing beside slots."""
+    waited_for: bool = False
+    """By a person."""
 
 
 class Bucket:
@@ -135,12 +148,17 @@ class Bucket:
 
 
 class Ledger:
-    """The count of what is taken. `limit` is how many slots may be taken now, at most `limits.total`."""
+    """The count of what is taken. `limit` is how many slots may be taken now, at most `limits.total`, by
+    steps that nobody waits for; those of people have some beside it.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.limit = limits.total
         self.total = 0
+        self.for_people = 0
+        """Of these, what steps hold that a person waits for."""
+        self._most_others = limits.total - (FOR_PEOPLE if limits.total >= SPARED_FROM else 0)
         self.tenants: dict[str, int] = {}
         self.shared: dict[str, int] = {}
         self.buckets = {f"provider:{name}": Bucket(rate) for name, rate in limits.rates.items()}
@@ -155,7 +173,7 @@ class Ledger:
 
     def needs_of(self, request: SlotRequest) -> Needs:
         if self.needs_slots_only(request):
-            return Needs(request.slots)
+            return Needs(request.slots, waited_for=request.is_waited_for)
         shared: list[tuple[str, int]] = []
         if request.provider is not None:
             names = [f"provider:{request.provider}"]
@@ -170,7 +188,7 @@ class Ledger:
             shared.append(
                 ("memory_mb", min(grains, most) if request.memory_mb <= most else request.memory_mb)
             )
-        return Needs(request.slots, tuple(shared))
+        return Needs(request.slots, tuple(shared), request.is_waited_for)
 
     def check(self, request: SlotRequest) -> Needs:
         """Its needs; raises `NeverFits` when they are above the limits even with nothing else running."""
@@ -202,20 +220,37 @@ class Ledger:
 
     # --- does it fit ---------------------------------------------------------------------------------------
 
+    @property
+    def others(self) -> int:
+        """Slots of steps that nobody waits for."""
+        return self.total - self.for_people
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no step at all could be given a slot."""
+        return not (self.has_slots(1, waited_for=False) or self.has_slots(1, waited_for=True))
+
+    def has_slots(self, slots: int, *, waited_for: bool, kept: int = 0) -> bool:
+        """Whether so many slots are free for such a step; `kept`: what has to stay free beside it."""
+        total = self.total + slots
+        if not waited_for:
+            others = total - self.for_people + kept
+            return others <= min(self.limit, self._most_others) and total + kept <= self.limits.total
+        if total > self.limits.total:
+            return False
+        return self.for_people + slots <= FOR_PEOPLE or total + kept <= self.limit
+
     def has_tenant_room(self, tenant_id: str, slots: int) -> bool:
         return self.tenants.get(tenant_id, 0) + slots <= self._exceptions.get(tenant_id, self._per_tenant)
 
     def has_room(self, needs: Needs, now: float, kept: Needs | None = None) -> bool:
         """Whether what is not the tenant's own suffices, when `kept` has to stay free beside it."""
-        if kept is None:
-            # A limit that was lowered under pressure does not lock out a step that needs more: it runs alone.
-            if self.total + needs.slots > self.limit and not (self.total == 0 and self.limit > 0):
-                return False
-            held_back: Mapping[str, int] = {}
-        else:
-            if self.total + needs.slots + kept.slots > self.limit:
-                return False
-            held_back = dict(kept.shared)
+        held_back: Mapping[str, int] = {} if kept is None else dict(kept.shared)
+        # A limit that was lowered under pressure does not lock out a step that needs more: it runs alone.
+        alone = kept is None and self.total == 0 and self.limit > 0
+        held = kept.slots if kept else 0
+        if not alone and not self.has_slots(needs.slots, waited_for=needs.waited_for, kept=held):
+            return False
         for name, amount in needs.shared:
             extra = held_back.get(name, 0)
             most = self._caps.get(name)
@@ -240,11 +275,14 @@ class Ledger:
         tenant_id = request.tenant_id
         tenants = self.tenants
         held = tenants.get(tenant_id, 0) + slots
-        if total > self.limit or held > (
+        waited_for = request.priority >= WAITED_FOR
+        if not self.has_slots(slots, waited_for=waited_for) or held > (
             self._exceptions.get(tenant_id, self._per_tenant) if self._exceptions else self._per_tenant
         ):
             return False
         self.total = total
+        if waited_for:
+            self.for_people += slots
         tenants[tenant_id] = held
         return True
 
@@ -266,6 +304,8 @@ class Ledger:
         else:
             del self.tenants[tenant_id]
         self.total -= request.slots
+        if request.priority >= WAITED_FOR:
+            self.for_people -= request.slots
         if not self._slots_only and not self.needs_slots_only(request):
             for name, amount in self.needs_of(request).shared:
                 self.shared[name] = max(0, self.shared.get(name, 0) - amount)
@@ -274,7 +314,7 @@ class Ledger:
     def recount(self, held: Iterable[SlotRequest]) -> int:
         """Start the count again from what is really held; how many slots that frees."""
         before = self.total
-        self.total = 0
+        self.total = self.for_people = 0
         self.tenants.clear()
         self.shared.clear()
         for request in held:
@@ -283,6 +323,8 @@ class Ledger:
 
     def _count(self, tenant_id: str, needs: Needs) -> None:
         self.total += needs.slots
+        if needs.waited_for:
+            self.for_people += needs.slots
         self.tenants[tenant_id] = self.tenants.get(tenant_id, 0) + needs.slots
         for name, amount in needs.shared:
             self.shared[name] = self.shared.get(name, 0) + amount

@@ -46,16 +46,6 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """What a run takes over of an earlier one of the same plan: finished steps that `from_step` does not
-    lead to.
-    """
-
-    run_id: str
-    from_step: str
-
-
-@dataclass(frozen=True, slots=True)
 class StartRequest:
     """What is to run, and why.
 
@@ -64,7 +54,8 @@ class StartRequest:
     logical_time: the time the run is about; a schedule's fire time, else now.
     idempotency_key: the same key of the same tenant always means the same run.
     parent_run: the run that starts this one; approved: a person allowed it beyond the limits of that.
-    shares: what is not done anew.
+    shares: an earlier run of the same plan and one of its steps: what finished there, and that step does not
+    lead to, is not done anew.
     """
 
     plan: Plan
@@ -79,7 +70,7 @@ class StartRequest:
     priority: int = 0
     parent_run: str | None = None
     approved: bool = False
-    shares: Shared | None = None
+    shares: tuple[str, str] | None = None
 
 
 class Audience(Protocol):
@@ -122,6 +113,7 @@ class RunService:
         self._check_plan(request.plan)
         check_input(request.input)
         now = rfc3339(self.engine.clock.now())
+        origin = {} if request.shares is None else {"forked_from": request.shares[0]}
         record = RunRecord(
             id=self._new_id("run"),
             tenant_id=actor.tenant_id,
@@ -132,7 +124,7 @@ class RunService:
             trigger_type=request.trigger_type,
             triggered_by=request.triggered_by or actor.by,
             logical_time=rfc3339(request.logical_time) if request.logical_time else now,
-            facts={**request.facts, "user_id": actor.user_id},
+            facts={**request.facts, **origin, "user_id": actor.user_id},
             idempotency_key=request.idempotency_key,
             created_at=now,
             priority=request.priority,
@@ -142,17 +134,12 @@ class RunService:
         return await self._start(record, request.plan, await self._taken_over(actor, request))
 
     async def _taken_over(self, actor: Actor, request: StartRequest) -> dict[str, StepState]:
-        shares = request.shares
-        if shares is None:
+        if request.shares is None:
             return {}
-        stored, kept = await self.engine.control.fork(actor.tenant_id, shares.run_id, shares.from_step)
+        stored, kept = await self.engine.control.fork(actor.tenant_id, *request.shares)
         if stored.record.plan_hash != request.plan.hash:
-            raise Invalid(
-                "Only steps of the same plan can be taken over.",
-                code="other_plan",
-                run_id=shares.run_id,
-                plan_hash=stored.record.plan_hash,
-            )
+            why = "Only steps of the same plan can be taken over."
+            raise Invalid(why, code="other_plan", run_id=stored.record.id)
         return kept
 
     async def _start(

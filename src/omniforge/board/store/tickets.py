@@ -1,13 +1,18 @@
-"""Tables of tickets: the cards, what they wait for, their history, comments and commits."""
+"""Tables of tickets: cards, what they wait for, history, comments, commits; the first queries on them."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Float, Index, Integer, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import Float, Index, Integer, LargeBinary, String, Text, UniqueConstraint, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from omniforge.board.vocabulary import ApprovalStatus, TicketStatus
+from omniforge.core.actor import Actor
+from omniforge.core.errors import NotFound
+from omniforge.core.paging import Paging
 from omniforge.db import Base
 from omniforge.db.base import TenantRow
 
@@ -23,7 +28,8 @@ class TicketRow(TenantRow, Base):
     __tablename__ = "tickets"
     __table_args__ = (
         UniqueConstraint("project_id", "ref"),
-        Index("ix_tickets_board", "project_id", "archived", "status", "rank"),
+        Index("ix_tickets_board", "project_id", "archived", "status", "rank", "tenant_id"),
+        Index("ix_tickets_held", "project_id", "held_for"),
     )
 
     project_id: Mapped[str] = mapped_column(String(64), index=True)
@@ -50,6 +56,8 @@ class TicketRow(TenantRow, Base):
     requested_by: Mapped[str | None] = mapped_column(String(160))
     rejection_reason: Mapped[str | None] = mapped_column(Text)
     pending_transition: Mapped[dict[str, Any] | None]
+    held_for: Mapped[str | None] = mapped_column(String(16))
+    """`to_status` of the move that is held, for finding whom a free place is for."""
     open_dependencies: Mapped[int] = mapped_column(Integer, default=0)
     start: Mapped[bool | None]
     evidence_since: Mapped[datetime]
@@ -100,6 +108,8 @@ class TicketHistoryRow(TenantRow, Base):
     feedback: Mapped[str | None] = mapped_column(Text)
     decision_id: Mapped[str | None] = mapped_column(String(64))
     by: Mapped[str] = mapped_column(String(160))
+    seq: Mapped[int | None] = mapped_column(Integer)
+    """Of its event in the log."""
     created_at: Mapped[datetime]
 
 
@@ -131,3 +141,49 @@ class CommitRow(TenantRow, Base):
     files: Mapped[list[str]]
     method: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime]
+
+
+def approval_of(ticket: TicketRow, now: datetime) -> ApprovalStatus:
+    """As it counts now: a deadline that has passed is over for everybody, also before the row says so."""
+    status, deadline = ApprovalStatus(ticket.approval_status), ticket.approval_deadline_at
+    if status is ApprovalStatus.PENDING_REVIEW and deadline is not None and deadline <= now:
+        return ApprovalStatus.TIMED_OUT
+    return status
+
+
+async def get_ticket(session: AsyncSession, actor: Actor, ticket_id: str, *, lock: bool = False) -> TicketRow:
+    """A ticket of the actor's tenant, or NotFound. `lock`: read anew, and nobody else changes it until the
+    commit."""
+    query = select(TicketRow).where(TicketRow.id == ticket_id, TicketRow.tenant_id == actor.tenant_id)
+    if lock:
+        await session.flush()
+        query = query.with_for_update().execution_options(populate_existing=True)
+    row = await session.scalar(query)
+    if row is None:
+        raise NotFound("There is no such ticket.", ticket_id=ticket_id[:64])
+    return row
+
+
+async def count_in_status(session: AsyncSession, project_id: str, status: TicketStatus) -> int:
+    """Tickets of a column, blocked ones too; archived ones stand on no board."""
+    query = (
+        select(func.count())
+        .select_from(TicketRow)
+        .where(
+            TicketRow.project_id == project_id,
+            TicketRow.archived.is_(False),
+            TicketRow.status == status,
+        )
+    )
+    return await session.scalar(query) or 0
+
+
+async def history_of(
+    session: AsyncSession, actor: Actor, ticket_id: str, paging: Paging
+) -> tuple[list[TicketHistoryRow], int]:
+    """Newest first."""
+    where = (TicketHistoryRow.tenant_id == actor.tenant_id, TicketHistoryRow.ticket_id == ticket_id)
+    total = await session.scalar(select(func.count()).select_from(TicketHistoryRow).where(*where))
+    order = (TicketHistoryRow.created_at.desc(), TicketHistoryRow.seq.desc(), TicketHistoryRow.id.desc())
+    query = select(TicketHistoryRow).where(*where).order_by(*order)
+    return list(await session.scalars(query.limit(paging.limit).offset(paging.offset))), total or 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from omniforge.builder.answers.discovery import answer_wish
 from omniforge.builder.answers.intake import answer_change, read_update, with_parts
 from omniforge.builder.answers.testing import start_test
+from omniforge.builder.answers.wishes import compose
 from omniforge.builder.changing import begin_change, is_edit, meant
 from omniforge.builder.exchange import Facts, RunAgent, Turn
 from omniforge.builder.phases import Phase, Signal
@@ -27,7 +28,7 @@ def answer_agent(state: ConversationState, text: str, reading: Reading, facts: F
 
 def answer_idle(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
     """Nothing is open: a change of the agent just made, a new wish, or politeness."""
-    if state.draft_agent_id is None or intent.is_new_wish(text):
+    if state.draft_agent_id is None or intent.is_new_wish(text) or _is_another(state, text, facts):
         return answer_wish(_fresh(state), text, reading, facts)
     if (
         is_edit(text, facts)
@@ -36,7 +37,7 @@ def answer_idle(state: ConversationState, text: str, reading: Reading, facts: Fa
     ):
         return begin_change(state, text, facts)
     if not state.active and reading.act is Act.ACTIVATE:
-        if state.test and state.test.passed and state.built == state.design:
+        if state.test and state.test.will_do and state.built == state.design:
             return pose(state.on(Signal.FINISH, pending=Pending.ACTIVATE), facts)
         return pose(state.on(Signal.RETEST, pending=Pending.TEST), facts)
     if (
@@ -56,6 +57,16 @@ def answer_idle(state: ConversationState, text: str, reading: Reading, facts: Fa
     if intent.read_wish(text).goal:
         return answer_wish(_fresh(state), text, reading, facts)
     return pose(state, facts)
+
+
+def _is_another(state: ConversationState, text: str, facts: Facts) -> bool:
+    """Words that read at a service the finished agent has nothing to do with, and do not add to it."""
+    if is_edit(text, facts) or has_phrase(
+        text, ("also", "too", "as well", "instead", "it", "its", "additionally")
+    ):
+        return False
+    reads = [c.service for c in compose(text, facts).clauses if c.operation == "report" and c.service]
+    return bool(reads) and not set(reads) & set(state.outline.services)
 
 
 def _fresh(state: ConversationState) -> ConversationState:

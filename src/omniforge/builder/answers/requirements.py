@@ -6,12 +6,13 @@ import re
 
 from omniforge.builder import wording as say
 from omniforge.builder.answers.intake import answer_change, hear, read_update, take_in
-from omniforge.builder.defaults import default_places, default_values, open_details
+from omniforge.builder.defaults import asked_as, default_places, default_values, open_details
 from omniforge.builder.draft import known
 from omniforge.builder.exchange import Facts, Turn
 from omniforge.builder.outline import Brief, Content, Extract, Fetch, Part, Place, Post, Report
 from omniforge.builder.parts import names_in, values_in
-from omniforge.builder.progress import advance, create, place_at, put_places
+from omniforge.builder.placing import place_at, put_places
+from omniforge.builder.progress import advance, create
 from omniforge.builder.questions import pose
 from omniforge.builder.state import ConversationState, Pending
 from omniforge.builder.understanding.references import resolve
@@ -19,6 +20,7 @@ from omniforge.builder.understanding.schedule import Schedule, Unclear, read_sch
 from omniforge.builder.understanding.slots import read_slots
 from omniforge.builder.understanding.stance import Act, Reading, Stance
 from omniforge.builder.understanding.text import has_phrase, listed
+from omniforge.builder.wanted import NAMED
 
 LEFT_TO_US = (
     "you choose",
@@ -44,6 +46,9 @@ def answer_resources(state: ConversationState, text: str, reading: Reading, fact
     part = state.outline.part(state.focus or "")
     many = part is not None and isinstance(part.does, Report)
     names = [item.name for item in state.last_list]
+    missed = f"{part.key if part else ''}.{NAMED}" in state.asked
+    if missed and reading.stance is Stance.YES:
+        return pose(state.noted("The one you named isn't there, so I take none without your word."), facts)
     if reading.stance in (Stance.DELEGATE, Stance.YES):
         chosen = default_places(state, part)
         state = state.noted(f"I take {listed(s.name for s in chosen)}.")
@@ -172,7 +177,7 @@ def answer_details(state: ConversationState, text: str, reading: Reading, facts:
 
 def _settled(state: ConversationState, part: Part) -> ConversationState:
     """The questions of a part are over: what is still open takes what was proposed."""
-    asked = {**state.asked, **{f"{part.key}.{slot}": 9 for slot in open_details(state, part)}}
+    asked = {**state.asked, **{asked_as(part, slot): 9 for slot in open_details(state, part)}}
     return state.but(asked=asked)
 
 
@@ -217,6 +222,9 @@ def answer_offer(state: ConversationState, text: str, reading: Reading, facts: F
 def answer_summary(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
     if reading.stance is Stance.YES and reading.act in (None, Act.CREATE):
         return create(state, facts)
+    if reading.stance is Stance.DELEGATE and not read_update(state, text, reading, facts).touched:
+        note = "My suggestions are all in it already. Only the yes is yours to say."
+        return pose(state.noted(note), facts)
     if reading.stance is Stance.NO:
         return pose(
             state.noted(

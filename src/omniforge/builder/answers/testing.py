@@ -61,12 +61,16 @@ def _event_test(state: ConversationState, text: str, reading: Reading, facts: Fa
     """A: on the latest entry, without effects; B: for real, once it went well without."""
     if reading.choice == 1 or has_phrase(text, ("latest entry", "without effects")):
         return start_test(state)
-    if reading.choice == 2 or has_phrase(text, ("real test", "for real")):
+    if _wants_real(text, reading):
         if state.test is None or not state.test.passed:
             note = "Before anything is done for real I test it without effects, so first A."
             return start_test(state.noted(note))
         return start_test(state, "live")
     return None
+
+
+def _wants_real(text: str, reading: Reading) -> bool:
+    return reading.choice == 2 or has_phrase(text, ("real test", "for real"))
 
 
 def answer_sample_test(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
@@ -76,10 +80,12 @@ def answer_sample_test(state: ConversationState, text: str, reading: Reading, fa
 
 
 def answer_accept(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
+    if state.outline.starts is not None and _wants_real(text, reading) and reading.stance is not Stance.NO:
+        return pose(state.but(pending=Pending.TEST).noted(telling.real_test_text(state.test)), facts)
     if _wants_test(state, text, reading, facts):
         return start_test(state)
     if reading.stance is Stance.YES and reading.act in (None, Act.ACTIVATE, Act.CREATE):
-        if state.test is None or not state.test.passed:
+        if state.test is None or not state.test.will_do:
             return pose(state.noted(FAILURES["not_tested"]).but(pending=Pending.TEST), facts)
         if state.sample:
             service = next(name for name in state.outline.services if state.links[name].sample)

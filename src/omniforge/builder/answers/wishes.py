@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from omniforge.builder.assistant.proposal import agreed_composition
 from omniforge.builder.design import Design
+from omniforge.builder.draft import readable
 from omniforge.builder.exchange import Facts
 from omniforge.builder.happenings import find_happening
 from omniforge.builder.outline import Brief, Create, Fetch, Operation, Outline, Part, Post, Report, Update
@@ -12,6 +13,9 @@ from omniforge.builder.state import ConversationState
 from omniforge.builder.understanding.composition import Clause, Composition, read_composition
 from omniforge.builder.understanding.plan import Schedule
 from omniforge.builder.understanding.schedule import read_schedule
+from omniforge.builder.understanding.text import has_phrase
+from omniforge.builder.understanding.things import things_in
+from omniforge.builder.wanted import named_places
 
 MOST_HEADING = 6
 """Words of a heading before a colon."""
@@ -31,10 +35,10 @@ def with_wish(
     found = compose(text, facts)
     by_event = is_event(without_quotes(text))
     clauses = tuple(_fitting(clause, by_event=by_event) for clause in found.clauses)
-    parts = parts_of(clauses, text)
+    parts = parts_of([_of_file(clause, facts) for clause in clauses], text)
     if not parts and goal:
         parts = (_report(service, by_event=by_event, words=text),)
-    parts = _possible(tuple(_served(part, service) for part in parts), facts)
+    parts = _possible(tuple(_served(_inferred(part, facts), service) for part in parts), facts)
     design = state.design.model_copy(update={"outline": state.outline.model_copy(update={"parts": parts})})
     if by_event:
         design = with_start(design, text, facts)
@@ -86,6 +90,28 @@ def _report(service: str | None, *, by_event: bool, words: str) -> Part:
     return Part(
         key=free_key(f"{service}-report" if service else "report", ()), does=Report(), service=service
     )
+
+
+def _of_file(clause: Clause, facts: Facts) -> Clause:
+    """A table that is named by its file is read as what it is, not taken for a document to read out."""
+    here = any(i.name == "files" for i in facts.integrations)
+    if not here or clause.operation not in ("extract", "report", "fetch", "follow") or clause.service:
+        return clause
+    if not (files := named_places(clause.words, "files")):
+        return clause
+    return clause.model_copy(update={"operation": "report", "service": "files", "place": files[0]})
+
+
+def _inferred(part: Part, facts: Facts) -> Part:
+    """The service of a report that names none, by what it speaks of: pull requests are at GitHub."""
+    if part.service is not None or not isinstance(part.does, Report):
+        return part
+    able = [i for i in readable(facts) if i.words and has_phrase(part.words, i.words)]
+    if len(able) != 1:
+        return part
+    service = able[0].name
+    does = part.does.model_copy(update={"things": things_in(part.words, service)})
+    return part.model_copy(update={"service": service, "does": does, "key": f"{service}-{part.key}"})
 
 
 def _served(part: Part, service: str | None) -> Part:

@@ -9,7 +9,7 @@ from omniforge.builder.generation.page import Page
 from omniforge.builder.generation.services import READINGS, TITLES, Readings
 from omniforge.builder.generation.templates import constants, quoted, quoted_list, script
 from omniforge.builder.outline import Part, Place, Report
-from omniforge.builder.understanding.shaping import EDITED, TITLE, OrderRule
+from omniforge.builder.understanding.shaping import ANYWHERE, EDITED, TITLE, How, Only, OrderRule
 
 DONE = "`scripts/main.py` does exactly the steps below."
 _SHAPES = {"bullets": "as bullets", "table": "as a table", "plain": "in sentences"}
@@ -22,7 +22,7 @@ def write_report(part: Part, does: Report, title: str) -> SkillFiles:
     tools = tuple(dict.fromkeys(reads.things[thing].tool for thing in things))
     values: dict[str, Any] = {
         "READ": [reads.things[t].constant(_kind(t) if len(things) > 1 else "") for t in things],
-        "ONLY": [{"field": rule.field, "values": list(rule.values), "keep": rule.keep} for rule in does.only],
+        "ONLY": [_only(rule) for rule in does.only],
         "ORDER": [_order(rule) for rule in does.order],
         "LAYOUT": {
             "fields": list(does.fields),
@@ -90,9 +90,7 @@ def _description(does: Report, service: str, reads: Readings) -> str:
 def _steps(does: Report, reads: Readings, tools: tuple[str, ...]) -> list[str]:
     called = " and ".join(f"`{tool}`" for tool in tools)
     steps = [f"Read each {reads.noun[0]} of `places` with {called}, as far as `window` reaches."]
-    for rule in does.only:
-        verb = "Keep only" if rule.keep else "Leave out"
-        steps.append(f"{verb} entries whose {quoted(rule.field)} is {quoted_list(rule.values, 'or')}.")
+    steps += [_only_step(rule) for rule in does.only]
     steps += [_order_step(rule) for rule in does.order] or ["Order the entries by title."]
     if does.group:
         steps.append(f"Group the entries by {quoted(does.group)}.")
@@ -100,6 +98,27 @@ def _steps(does: Report, reads: Readings, tools: tuple[str, ...]) -> list[str]:
     steps.append(f"Write each entry as {_ENTRY[str(does.format or 'bullets')]} with {shown}.")
     steps.append("Save the report as `report.md` and return it as `text`, with the `entries` it is made of.")
     return steps
+
+
+def _only(rule: Only) -> dict[str, Any]:
+    given: dict[str, Any] = {"field": rule.field, "values": list(rule.values), "keep": rule.keep}
+    return given if rule.how is How.IS else {**given, "how": rule.how.value}
+
+
+def _only_step(rule: Only) -> str:
+    verb = "Keep only" if rule.keep else "Leave out"
+    field, values = quoted(rule.field), quoted_list(rule.values, "or")
+    match rule.how:
+        case How.EMPTY:
+            return f"{verb} entries with nothing in {field}."
+        case How.HOLDS if rule.field == ANYWHERE:
+            return f"{verb} entries with {values} in their title or in any value."
+        case How.HOLDS:
+            return f"{verb} entries with {values} in {field}."
+        case How.IS:
+            return f"{verb} entries whose {field} is {values}."
+        case _:
+            return f"{verb} entries whose {field} is {rule.how.value} {values}."
 
 
 def _order_step(rule: OrderRule) -> str:

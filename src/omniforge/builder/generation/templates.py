@@ -16,7 +16,8 @@ MOST_SHOWN = 12
 LONGEST_LINE = 108
 
 KIT = {
-    "entries": ("counted", "in_order", "is_wanted", "read", "told"),
+    "choosing": ("chosen",),
+    "entries": ("counted", "in_order", "read", "told"),
     "found": ("entries_of", "filled", "known", "nothing_found"),
     "layout": ("report_text", "saved"),
     "messages": ("message_of", "one_line", "said", "subject_of"),

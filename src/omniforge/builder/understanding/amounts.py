@@ -17,7 +17,8 @@ AMOUNT = (
     rf"(?:{NUMBER_WORD})\b)\s?(?P<scale>hundred\b|thousand\b|million\b|k\b|m\b)?"
     r"\s?(?P<unit>%|percent\b|per cent\b|pct\b|percentage points?\b|[$€£]|dollars?\b|usd\b|euros?\b|eur\b|"
     r"pounds?\b|"
-    r"gbp\b|bucks\b|points?\b|days?\b|hours?\b|weeks?\b|months?\b|minutes?\b)?"
+    r"gbp\b|bucks\b|points?\b|days?\b|hours?\b|weeks?\b|months?\b|minutes?\b|degrees?(?: celsius| c| "
+    r"fahrenheit)?\b|°[cf]?|kg\b|units?\b|pieces?\b)?"
 )
 
 

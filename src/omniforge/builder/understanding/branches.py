@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from omniforge.builder.understanding.clauses import Clause
 from omniforge.builder.understanding.conditions import negated
 from omniforge.builder.understanding.held import Held
-from omniforge.builder.understanding.segments import Link, Segment
+from omniforge.builder.understanding.segment import Link, Segment
 
 _CASE = r"(?:the )?(?P<{0}>[A-Z][\w&.'-]*(?: [A-Z][\w&.'-]*){{0,3}})"
 _BY_FIELD = re.compile(

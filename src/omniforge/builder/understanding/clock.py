@@ -20,7 +20,7 @@ _UNIT = (
 _TIME = re.compile(
     rf"""(?<![\w.:/-])(?:
     (?:a\s)?(?P<past>{_PAST})(?:\sminutes?)?\s(?P<way>past|to|after|before|till)\s
-        (?P<past_hour>1[0-2]|0?[1-9]|{_HOUR})
+        (?P<past_hour>1[0-2]|0?[1-9]|noon|midday|midnight|{_HOUR})
         \b(?![:.]\d)(?:\s?(?P<past_half>[ap])\.?m\b\.?)?
     | (?P<hour>\d{{1,2}})(?:[:.h]|(?=\d\d\s?[ap]\.?m))(?P<minute>\d\d)(?!\d|[:.]\d)
         (?:\s?(?P<half>[ap])\.?m\b\.?)?
@@ -29,7 +29,9 @@ _TIME = re.compile(
     | (?:12\s)?(?P<named>noon|midday|midnight|lunch\s?time|lunch|first\sthing(?:\sin\sthe\s(?:morning|day))?
         |(?:the\s)?(?:end|close)\sof\s(?:(?:the\s)?(?:business|working|work)?\s?(?:day|play)|business|work)
         |eod|cob|cop)\b
-    | (?P<army>(?:0\d|1\d|2[0-3])[0-5]\d)(?=\s?(?:hours\b|hrs\b|h\b)|(?<=0\d\d\d)(?!\d))(?!\d|[.,:]\d)
+    | (?P<army>(?:0\d|1\d|2[0-3])[0-5]\d)(?=\s?(?:hours\b|hrs\b|h\b)|(?<=0\d\d\d)(?!\d)
+        |(?<=at\s\d\d\d\d)(?!\d)|(?<=by\s\d\d\d\d)(?!\d)|(?<=@\s\d\d\d\d)(?!\d))
+        (?!\d|[.,:]\d)
         (?:\s?(?:hours|hrs|h)\b)?
     | (?<!every\s)(?<!in\s)(?<!last\s)(?<!past\s)(?P<plain_h>[01]?\d|2[0-3])h(?![\w/])
     | (?P<halfway>half)\s(?P<half_hour>1[0-2]|[1-9]|{_HOUR})\b(?!\s?(?:hour|of|the|minutes|days|\d|o'))
@@ -43,7 +45,8 @@ _TIME = re.compile(
 )
 _PART = re.compile(r"\b(mornings?|afternoons?|evenings?|nights?|tonight|nightly)\b", re.IGNORECASE)
 _LEADS_BARE = re.compile(
-    r"(?:\bat|\bby|\bbefore|@|\bfrom|\bbetween|\baround|\babout|\bmake (?:it|that)|"
+    r"(?:\b(?:day|daily|times|hours):|\bsay,?|\blike,?|\bat|\bby|\bbefore|@|\bfrom|\bbetween|\baround|"
+    r"\babout|\bmake (?:it|that)|"
     r"\b(?:time|hour)(?: (?:is|should|must|shall|be|to)){1,2}|\bto|\bit's|\bfor|"
     r"\btill|\buntil)\s*$",
     re.IGNORECASE,
@@ -103,7 +106,11 @@ def _is_time(text: str, match: re.Match[str], earlier: list[TimeOfDay]) -> bool:
 
 
 def _number(word: str) -> int:
-    return int(word) if word.isdecimal() else _HOURS[word.lower()]
+    return (
+        int(word)
+        if word.isdecimal()
+        else {"noon": 12, "midday": 12, "midnight": 0}.get(word.lower()) or _HOURS.get(word.lower(), 0)
+    )
 
 
 def _time(text: str, match: re.Match[str]) -> TimeOfDay:
@@ -151,6 +158,16 @@ def _named_hour(named: str) -> int:
 
 def _nearest_part(text: str, match: re.Match[str]) -> str | None:
     parts = list(_PART.finditer(text))
+    if not parts:
+        return None
+    behind = next((p for p in parts if p.start() >= match.end()), None)
+    between = text[match.end() : behind.start()] if behind else ""
+    if (
+        behind
+        and re.search(r"\d|\b(?:and|,)\s+(?:at\s+)?\w+ (?:in the|at)\s*$", between)
+        and re.match(r"\s*(?:,|and|&|at)", between)
+    ):
+        parts.remove(behind)  # it belongs to the time that stands between
     if not parts:
         return None
     return _part(min(parts, key=lambda p: min(abs(p.start() - match.end()), abs(match.start() - p.end()))))

@@ -100,23 +100,37 @@ _PUBLISH = re.compile(
 _STATUS = re.compile(
     r"^\W*(?:status|state)\W*$|\b(?:list|show|see|which are|what are)(?: me)? (?:all )?(?:of )?"
     r"(?:my |the |our )(?:\w+ )?(?:agents|automations)\b|\b(?:list|show)(?: me)? (?:all )?agents\b|"
-    r"\b(?:what|which|how many) (?:agents|automations)\b|\bmy agents\b\W*$|"
+    r"\bwhich (?:one )?of (?:my|our|the|these) (?:agents|automations|reports|digests)\b|\b(?:what|which|"
+    r"how many) (?:agents|automations)\b|\bwhat (?:have (?:i|we) got|do (?:i|we) have|is|are)(?: currently|"
+    r" actually)? (?:running|live|active|switched on|up and running)\b|"
+    r"\bmy agents\b\W*$|"
     r"\b(?:what|everything|all|anything|something|which ones?)(?:'s| is| are| that's| that is| that are) "
     r"(?:running|active|"
     r"paused|switched on|live)\b|"
     r"\b(?:what's|what is|how's|how is|show(?: me)?|give me|check)(?: the| me)? (?:the |my )?status\b|"
     r"\bis (?:it|my [\w' -]{1,40}|the [\w' -]{1,40}) (?:still )?(?:running|on|active|live|switched on|"
     r"working|"
-    r"paused)\b|\bwhen (?:does|will|is|did) (?:it|the (?:next|agent|report|last)|my)\b|\b(?:next|last) run\b|"
+    r"paused)\b|\bwhen (?:does|will|is|did) (?:it|the (?:next|agent|report|last)|my)\b|\bwhen (?:does|will|"
+    r"do|did) (?:the|our|this|that) [\w' -]{2,40}? (?:next )?(?:run|go|come|start|arrive|fire)\b|\b(?:are|"
+    r"do) (?:all (?:of )?)?(?:my|our|the) (?:[\w' -]{1,30} )?(?:agents|automations|"
+    r"reports)\b.{0,20}\b(?:running|run|work|working|active|on|ok|fine)\b|\bdo (?:i|we) have (?:any |some "
+    r")?(?:\w+ ){0,2}?(?:agents|automations)\b|\bwhat (?:went|goes|is|was) wrong (?:with|in)\b|\b(?:next|"
+    r"last) run\b|"
     r"\bdid (?:it|my [\w' -]{1,40}?|the [\w' -]{1,40}?) (?:run|work|fail|succeed|go out|finish)\b|"
-    r"\b(?:has|have) (?:it|my [\w' -]{1,40}?|the [\w' -]{1,40}?) (?:already |just |ever )?(?:been "
-    r")?(?:run|sent|posted|finished|gone out)\b|"
+    r"\bhas (?:it|my [\w' -]{1,40}?|the [\w' -]{1,40}?) (?:already |just |ever )?(?:been )?(?:run|sent|"
+    r"posted|finished|gone out)\b|"
+    r"\bhave (?:it|my [\w' -]{1,40}?|the [\w' -]{1,40}?) (?:already |just |ever )?(?:been "
+    r")(?:run|sent|posted|finished|gone out)\b|"
     r"\bwhen (?:was|is) the (?:last|next) (?:time|run)\b|\b(?:is|are) (?:everything|all) (?:ok|okay|fine|"
     r"alright|good|well) with\b|"
+    r"\bhow did (?:\w+(?:'s)? )*?(?:run|report|digest|test) go\b|\b(?:how|what) (?:was|happened (?:in|with|"
+    r"to|during)) (?:the |my )?(?:last|latest|today's|yesterday's|this morning's|last night's)\b|"
     r"\bwhat(?:'s| is) (?:going on|up|happening|wrong) with (?:it|my|the)\b|\bany (?:problems|errors|"
     r"trouble|news) with\b|"
     r"\bhow (?:is|are|did) (?:it|my|the) ?(?:[\w'-]+ ){0,5}?(?:doing|going|go|running)\b|\bstatus of\b|"
-    r"\bwhy did(?:n't)? (?:it|my|the)\b.*\b(?:run|fail|stop|arrive|work)\b",
+    r"\bwhy (?:did|has|have|is|was|are|does|do)(?:n't| not)? (?:it|my|the|our|that|this)\b.*\b(?:r[ua]n|"
+    r"fail|failed|failing|stop|stopped|arrived?|arriving|work|working|come|sent|posted|running|late|empty|"
+    r"missing|broken|quiet)\b",
     re.IGNORECASE,
 )
 _DETAILS = _naming(
@@ -132,6 +146,7 @@ _RENAME = _order(
     r"re-?name|re-?title",
     rf"(?:change|set) the (?:name|title) of {_TARGET} to",
     r"(?:change|set) (?P<what>its|my [\w' -]{1,40}?'s|the [\w' -]{1,40}?'s) (?:name|title) to",
+    rf"(?:call|name) {_TARGET} (?=(?-i:[A-Z])|\"|')",
     r"give (?P<what>it|this|my [\w' -]{1,40}?|the [\w' -]{1,40}?) (?:a|another) "
     r"(?:new |different |better |other )?(?:name|title)",
 )
@@ -143,6 +158,7 @@ _PAUSE = _order(
 _RESUME = _order(
     r"resume|un-?pause|re-?activate|activate|enable|re-?enable|switch on|turn on|un-?archive|restart",
     rf"(?:switch|turn) {_TARGET} (?:back )?on",
+    rf"(?:start|fire|spin|bring) {_TARGET} (?:back )?(?:up )?(?:again|back)",
 )
 _ARCHIVE = _order(
     r"archive|delete|remove|get rid of|trash|bin|retire|throw away|discard|scrap|drop|erase",

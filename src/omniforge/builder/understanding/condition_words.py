@@ -25,9 +25,12 @@ ANY = re.compile(
 )
 NONE = re.compile(
     r"^(?:there(?:'s| is| are| was| were)?(?: not|n't)? (?:none|nothing|no\b|not any|any left)\b.*|there "
-    r"(?:isn't|"
+    r"(?:isn't|is not|are not|was not|were not|"
     r"aren't|wasn't|weren't) (?:any|one|a)\b.*|none\b.*|nothing(?: (?:is|was|new|found|came|has).*)?|"
-    r"no (?:\w+ ){0,3}(?:is|are|was|were|gets?) (?:found|there|left|returned)|no (?:\w+ )?(?:results?|"
+    r"no (?:\w+ ){0,3}(?:(?:is|are|was|were|gets?|can be|could be) (?:found|there|left|returned)|fits?|"
+    r"match(?:es)?|belongs?|"
+    r"exists?|turns? up|comes? up|appears?|c[oa]me in|arrived?|were added|was added|signed up)(?: .*)?|no "
+    r"(?:\w+ )?(?:results?|"
     r"matches|entries)|"
     r"(?:it|we|you|i) (?:finds?|found) (?:none|nothing|no\b).*|(?:it|we|you) (?:doesn't|don't|can't|"
     r"cannot) find "
@@ -35,7 +38,9 @@ NONE = re.compile(
     re.IGNORECASE,
 )
 SAME = re.compile(
-    r"^(?:(?:they|it|both|everything|all|the \w+|these|those|the (?:two|numbers|amounts|totals|values)|"
+    r"^(?:(?:they|it|both|everything|something|anything|things|all|the \w+|(?:the )?(?:quantit|amount|"
+    r"total|number|price|name|date|item|figure|count)\w*|these|those|the (?:two|numbers|amounts|totals|"
+    r"values)|"
     r"(?:the )?[\w ]{1,40}? and (?:the )?[\w ]{1,30}?)(?: both| all)? )?(?:(?:is|are|was|were) )?"
     r"(?P<not>not |do not |don't |does not |doesn't |did not |didn't )?(?:the same|identical|equal|in "
     r"agreement|"
@@ -51,8 +56,9 @@ DIFFER = re.compile(
 )
 COMPLETE = re.compile(
     r"^(?P<not>(?:something|anything|a (?:field|value)|any(?: \w+)?|some(?: \w+)?|information|data) (?:is|"
-    r"are) missing|"
-    r".* (?:is|are) (?:incomplete|not complete))$|^(?:nothing (?:is )?missing|(?:it|everything|all \w+|"
+    r"are) missing(?: (?:in|from|on|at) .*)?|"
+    r"(?!nothing\b).* (?:is|are) (?:incomplete|not complete|missing|empty|blank|not (?:there|given|"
+    r"filled(?: in)?|present|signed)))$|^(?:nothing (?:is )?missing|(?:it|everything|all \w+|"
     r".*) (?:is|are) "
     r"(?:complete|there|filled(?: in)?))$",
     re.IGNORECASE,
@@ -67,6 +73,8 @@ SMALL = frozenset(
 )
 ATTRIBUTES = frozenset(
     words("""
+    area practice field specialty speciality location site branch division unit format code grade subject
+    ward shift practice_area course club industry sector market
     status priority type kind category region country city language department team severity stage
     plan tier level provider insurer source channel owner state currency supplier vendor brand colour
     color size class topic subject title name label tag verdict decision result outcome answer
@@ -91,6 +99,14 @@ DIFFERENCES = frozenset(
 
 
 """What people call the variance when they speak of percents."""
+WITH_AMOUNT = frozenset(
+    words(
+        "expense invoice order payment bill claim purchase refund deal quote donation transaction receipt "
+        "request "
+        "sale booking reimbursement"
+    )
+)
+"""Things that have one amount, which is meant when they are compared with a number."""
 NO_ADJECTIVES = frozenset(
     words("""
     possible needed necessary required so not applicable you i we and or then else if when any all

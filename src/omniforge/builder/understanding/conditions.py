@@ -30,8 +30,9 @@ from omniforge.builder.understanding.condition_words import (
     PRONOUN,
     SAME,
     SMALL,
+    WITH_AMOUNT,
 )
-from omniforge.builder.understanding.text import normalise, words
+from omniforge.builder.understanding.text import normalise, singular, words
 
 LONGEST_NAME = 5
 
@@ -58,7 +59,8 @@ class Check:
 _COMPARED = re.compile(
     rf"^(?P<subject>.*?)\s*(?:(?<![\w])(?:{OP}|(?P<is>is|are|was|has|of|=|at|from|for)))?\s*(?:a |an |"
     rf"the )?{AMOUNT}"
-    rf"(?:{TAIL})?(?P<of>\s+(?:old|high|long|left|variance|difference|deviation|discount|off))?\s*$",
+    rf"(?:{TAIL})?(?P<of>\s+(?:old|high|long|left|away|ahead|late|variance|difference|deviation|discount|"
+    rf"off))?\s*$",
     re.IGNORECASE,
 )
 
@@ -87,7 +89,11 @@ _COUNTED = re.compile(
 
 def field_name(phrase: str) -> str | None:
     """`insurance_provider` for "the patient's insurance provider"; None when no name is in it."""
-    plain = re.split(r"\s+(?:of|on|in|from|for) (?:the|a|an|its|our|that|this|each)\b", phrase.strip())[0]
+    plain = re.split(
+        r"\s+(?:of|on|in|from|for) (?:the|a|an|its|our|that|this|each|(?-i:[A-Z])\w+)\b",
+        phrase.strip(),
+        flags=re.IGNORECASE,
+    )[0]
     plain = re.sub(r"[\w-]+(?:'s|s')\s+", "", plain)
     left = [w for w in words(plain) if w not in SMALL and w not in PRONOUN]
     name = re.sub(r"\W+", "_", "_".join(left)).strip("_")
@@ -223,7 +229,8 @@ def _numbers(text: str, subject: str | None) -> Check | None:
     if amount is None:
         return None
     tail = (match["of"] or "").strip().lower()
-    head = f"{match['subject'] or ''} {'' if tail in ('high', 'long', 'off') else tail}".strip()
+    told = "" if tail in ("high", "long", "off", "away", "ahead", "late") else tail
+    head = f"{match['subject'] or ''} {told}".strip()
     head = re.sub(rf"^(?:it|this|that|they)?\s*{_COPULA}\s+(?=old$)", "", head, flags=re.IGNORECASE)
     bare_number = not match["unit"] and not op_sign(match) and not tail_sign(match) and not match["is"]
     if bare_number and (not words(head) or re.search(r"[a-z]", head)) and not (subject and not words(head)):
@@ -231,18 +238,69 @@ def _numbers(text: str, subject: str | None) -> Check | None:
     head = re.sub(rf"\b{_COPULA}\s*$", "", head.strip(), flags=re.IGNORECASE).strip()
     negated = re.search(r"\b(?:not|isn't|aren't)\s*$", head, re.IGNORECASE)
     head = head[: negated.start()] if negated else head
+    if re.search(r"\b(?:below|above|under|beneath)\b", text, re.IGNORECASE):
+        head = re.sub(
+            r"\s+(?:goes|rises|climbs|falls|drops|gets|sinks|went|dropped|fell|rose)(?: up| down)?$",
+            "",
+            head,
+            flags=re.IGNORECASE,
+        )
     name = _compared_name(head, amount[1], subject)
+    if amount[1] in ("days", "hours", "weeks", "months") and re.search(
+        r"\bolder than\b", text, re.IGNORECASE
+    ):
+        name = f"age_{amount[1]}"
     if name is None:
         return None
-    op = tail_sign(match) or op_sign(match) or "=="
+    op = tail_sign(match) or op_sign(match) or (">=" if name.startswith("age_") else "==")
     if negated:
         op = {">": "<=", "<": ">=", ">=": "<", "<=": ">", "==": "!=", "!=": "=="}[op]
     return Check(f"{name} {op} {amount[0]}", name)
 
 
+_WORTH = re.compile(
+    r"\s+(?:(?:is|are|was) )?(?:worth|costs?|comes? to|amounts? to|totals|valued at|priced at|adds up to|"
+    r"for)$",
+    re.IGNORECASE,
+)
+_MOVED = re.compile(
+    r"\b(?:dropped|fell|rose|grew|increased|decreased|changed|climbed|slipped|(?:went|gone|are|is) (?:up|"
+    r"down)|jumped|shrank|drops?|falls?|rises?|"
+    r"grows?|increases?|decreases?|changes?|moved?)(?: by)?$",
+    re.IGNORECASE,
+)
+_OFF = re.compile(
+    r"\b(?:off|differs?|differ|deviates?|var(?:y|ies)|apart|diverges?|is out)(?: by)?$", re.IGNORECASE
+)
+_AGED = re.compile(
+    r"\b(?:(?:has|have|had)(?: not| n't)? been [a-z]+|(?:has|have) not (?:moved|changed|replied|responded|"
+    r"answered|paid)|open|waiting|untouched|unanswered|pending|idle|stale|unassigned)(?: (?:for|on|in) "
+    r"[a-z]+)?"
+    r"(?: for| since)?$",
+    re.IGNORECASE,
+)
+
+
 def _compared_name(head: str, unit: str, subject: str | None) -> str | None:
     """The field that is compared: said, or the one spoken of before. Percentages end in `_percent`."""
     head = re.sub(rf"\b{_COPULA}\s*$", "", head.strip(), flags=re.IGNORECASE)
+    head = re.sub(
+        r"^.*\b(?:with|whose|having|where|that has|which has)\s+(?=\w)", "", head.strip(), flags=re.I
+    )
+    if unit == "%" and _OFF.search(head):
+        return COMPARED
+    if unit == "%" and _MOVED.search(head):
+        return COMPARED if subject == COMPARED else "change_percent"
+    head = re.sub(r"\s+(?:has|have)$", "", _WORTH.sub("", head), flags=re.IGNORECASE)
+    head = re.sub(
+        r"\s+(?:goes|rises|climbs|falls|drops|gets|sinks|reaches|hits|went|dropped|fell|rose|is|are|stays|"
+        r"runs)(?: up| down| to)?$",
+        "",
+        head,
+        flags=re.I,
+    )
+    if unit in ("days", "hours", "weeks", "months") and _AGED.search(head):
+        return f"age_{unit}"
     head = re.sub(
         r"\b(?:a|an|is|with|of|at|by|for|from|percentage|percent|when|if)\s*$", "", head.strip(), flags=re.I
     )
@@ -261,6 +319,8 @@ def _compared_name(head: str, unit: str, subject: str | None) -> str | None:
         return name if name.endswith("_percent") else f"{name}_percent"
     if unit in ("days", "hours", "weeks", "months", "minutes"):
         return f"age_{unit}" if name is None or name == "old" else f"{name}_{unit}"
+    if name and singular(name.rsplit("_", 1)[-1]) in WITH_AMOUNT:
+        return "amount"
     return COMPARED if name == "variance" else name or subject
 
 

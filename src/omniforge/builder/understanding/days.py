@@ -15,7 +15,8 @@ _DAY = (
 DAY = re.compile(rf"(?<![\w.])(?:{_DAY})(?![\w]|\.com)", re.IGNORECASE)
 _RANGE = re.compile(rf"\b({_DAY})\.?\s*(?:-|to|through|thru|till|until)\s*({_DAY})\b", re.IGNORECASE)
 _WORKDAYS = re.compile(
-    r"\b(?:(?-i:M\s?-\s?F)|week\s?-?days?|work(?:ing|\s)?-?\s?days?|business\s?days?|school\s?days?|"
+    r"\b(?:(?-i:M\s?-\s?F)|week-?nights?|week\s?-?days?|work(?:ing|\s)?-?\s?days?|business\s?days?|"
+    r"school\s?days?|"
     r"during the week)\b",
     re.IGNORECASE,
 )
@@ -68,7 +69,7 @@ _MONTH_CUE = re.compile(
 )
 _ON_THE_DAYS = re.compile(
     r"\bon the (?:\d{1,2}(?:st|nd|rd|th)|first|fifteenth)"
-    r"(?:(?:,| and(?: the)?|, and(?: the)?|,? the) (?:\d{1,2}(?:st|nd|rd|th)|first|fifteenth))*"
+    r"(?:(?:,| and(?: on)?(?: the)?|, and(?: the)?|,? the|,) (?:\d{1,2}(?:st|nd|rd|th)|first|fifteenth))*"
     r"(?=\s*(?:$|[,.;]|at\b|@|in the|every|each|around|\d|of\b))",
     re.IGNORECASE,
 )
@@ -177,7 +178,7 @@ def find_days(text: str, *, expected: bool = False) -> Days | None:
             months
             or month_days
             or month != "*"
-            or re.search(r"\bmonthly\b|\b(?:every|each|a) month", text, re.I)
+            or re.search(r"\bmonthly\b|\b(?:every|each|a|per|once a) (?:month|quarter|year)", text, re.I)
         ):
             return Days(",".join(map(str, month_days or [1])), month, "*", assumed=not month_days)
     if named := find_weekdays(text):

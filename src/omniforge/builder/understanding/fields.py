@@ -80,9 +80,11 @@ def find_fields(text: str, fields: Sequence[Field]) -> list[str]:
         if at >= 0 and at not in covered:
             spots[field.name] = at
             covered |= set(range(at, at + len(stems(field.name))))
+    tried: set[str] = set()
     for at, word in enumerate(said):
-        if at in covered or word in _WEAK:
+        if at in covered or word in _WEAK or word in tried:
             continue
+        tried.add(word)
         match = match_field(word, [f for f in fields if f.name not in spots])
         if len(match.names) == 1:
             spots[match.names[0]] = at

@@ -34,7 +34,7 @@ _PERSON = (
 BODY = re.compile(
     rf"\b(?:(?:there(?:'s| is| are) )?(?:an?|any|some|one|something) ?(?:new|fresh|incoming)\b|new \w+|"
     rf"(?:is|are|was|were|has been|have been|gets?|got) (?:newly |just |being )?{_PASSIVE}\b|{_ACTIVE}\b|"
-    rf"{_PERSON} \w+|"
+    rf"{_PERSON} (?!has\b|have\b|is\b|are\b)\w+|"
     r"(?:we|i|they) (?:get|receive|got|have received|hear|are (?:sent|mentioned|tagged))\b|"
     r"(?:i'm|i am|we're|we are) (?:assigned|mentioned|tagged|invited)\b)",
     re.IGNORECASE,
@@ -51,6 +51,8 @@ _WEAK = re.compile(r"\b(?:when|once(?! (?:a|per|every|an?)\s+(?:day|week|month|h
                    r"after)\s+(?P<body>[^.;,]{3,70})",
                    re.IGNORECASE)  # fmt: skip
 _EACH = re.compile(
+    r"\bany ?time (?:the |our |a )?[a-z]+ (?:changes?|moves?|arrives?|appears?|drops?|falls?|rises?|"
+    r"fails?)\b|"
     r"\b(?:each|every) new (?!day|week|month|year|quarter|morning)[a-z]+|"
     r"\b(?:for|on|upon|with|after|at) (?:each|every|any|all|an?)(?: and every)?(?: single)? (?:new|"
     r"incoming|fresh|newly)\b|"

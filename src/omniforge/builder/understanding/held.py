@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from omniforge.builder.understanding.spelling import corrected
 from omniforge.builder.understanding.text import LONGEST_MESSAGE, normalise
 
 
@@ -77,7 +78,7 @@ def hold_back(message: str) -> tuple[str, Held]:
     text = re.sub(r"\s*\(([^()]{3,300})\)", r", \1,", text)
     text = _QUOTED.sub(lambda m: held.hold("q", m.group()[1:-1]), text)
     text = _ALTERNATIVES.sub(lambda m: held.hold("a", m.group()), text)
-    return _numbered(text), held
+    return _numbered(corrected(text)), held
 
 
 def _numbered(text: str) -> str:

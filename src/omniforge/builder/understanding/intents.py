@@ -10,6 +10,7 @@ from omniforge.builder.understanding.commands import Command, read_command
 from omniforge.builder.understanding.composition import read_composition
 from omniforge.builder.understanding.intent import Side, is_new_wish, read_side, read_wish
 from omniforge.builder.understanding.schedule import Schedule, Unclear, read_schedule
+from omniforge.builder.understanding.spelling import corrected
 from omniforge.builder.understanding.stance import Stance, read_stance
 from omniforge.builder.understanding.text import LONGEST_MESSAGE, normalise, words
 from omniforge.builder.understanding.verbs import VERBS, Deed
@@ -53,6 +54,8 @@ _OF_COMMAND = {
 _HELP = re.compile(
     r"^\W*(?:(?:please|hi|hello|hey|i|we|can you|could you|some)[\s,]+)*(?:need )?(?:some )?help(?: me| "
     r"us)?(?: please)?\W*$|"
+    r"\bwhat(?:'s| is) possible\b|\bnot sure what (?:to|i) (?:do|say|ask|should)\b|[,.;] ?help(?: me)?(?: "
+    r"please)?\W*$|"
     r"\bwhat (?:else )?can (?:you|i|it|this|we) (?:do|ask|say|build|make|automate)|\bwhat (?:kinds?|"
     r"sorts?|types?) of \w+ "
     r"(?:can|could|do)\b|\bhow does (?:this|it|that|all this) work\b|\bwho are you\b|\bwhat (?:are you|is "
@@ -74,6 +77,7 @@ _OWN = re.compile(
     r"\b(?:(?:my|the|this|that|our|its|your)\s+(?:[\w'-]+\s+){0,4}?(?:agents?|reports?|digests?|"
     r"summar(?:y|ies)|brief(?:ing)?s?|"
     r"overviews?|newsletters?|round-?ups?|recaps?|alerts?|notifications?|reminders?|automations?|posts?|"
+    r"lists?|checks?|trackers?|"
     r"messages?|"
     r"emails?|watch(?:er)?)|it|them)\b",
     re.IGNORECASE,
@@ -84,7 +88,9 @@ _CHANGING = re.compile(
     r"modify|adjust|tweak|update|"
     r"move|put|shift|shorten|reorder|sort|group|switch|extend|expand|reduce|improve|fix|correct|make "
     r"(?:it|them|the|my|this)|"
-    r"set (?:it|the|my)|(?:should|must|needs? to|has to|could|can) (?:also |now |rather |not |only |"
+    r"set (?:it|the|my)|(?:can|could|should|would) (?:the|my|this|our) [\w' -]{2,40}? (?:be|come|go|have|"
+    r"include|show|start|use|mention)\b|"
+    r"(?:should|must|needs? to|has to|could|can) (?:also |now |rather |not |only |"
     r"always |be |go |come |run |"
     r"include |have |show |contain |say |start |use |stop )+|(?:is|are) missing|no longer|any ?more|stop "
     r"(?:sending|posting|including|"
@@ -108,7 +114,9 @@ _CREATES = re.compile(
     r"(?:[\w'-]+ ){0,4}?(?:agent|report|digest|summary|"
     r"overview|briefing|newsletter|round-?up|recap|alert|reminder|list|bot|automation)|something (?:that|"
     r"which|to)|"
-    r"(?:an )?agent (?:that|which|to|who)|is there a way|looking for a way|every time|whenever|as soon as|"
+    r"(?:an )?agent (?:that|which|to|who)|is there a way|looking for a way|take over|look after|^(?:please "
+    r")?(?:handle|take care of|look after|deal with|process|manage) (?!it\b|this\b|that\b)|every time|"
+    r"whenever|as soon as|"
     r"for (?:each|every) new|"
     r"keep (?:an eye|track|me)|let me know|remind me|notify (?:me|us)|tell me|warn (?:me|us)|alert (?:me|"
     r"us)|send me|"
@@ -119,10 +127,14 @@ _TOIL = re.compile(
     r"\b(?:by hand|manual(?:ly)?|takes? (?:me|us|ages|hours|forever|so long|too long|\w+ hours?)|hours "
     r"(?:a|per|each|every)|spend\w*|waste\w*|"
     r"tedious|chas(?:e|ing)|copy(?:ing)?(?: and |-)past\w+|copy-?past\w*|put(?:ting)? together|have to|"
-    r"has to|pain|annoying|boring|forget\w*|sick of|tired of|hate|nobody|error-prone|struggl\w+|fed up)\b",
+    r"has to|pain|annoying|boring|forget\w*|keeps? (?:on )?[a-z]+ing|lose track|los(?:e|ing) (?:track|"
+    r"sight)|miss(?:ing)? (?:deadlines|renewals|dates)|overlook\w*|fall(?:s|ing)? through the cracks|"
+    r"slip(?:s|ping)? through|sick of|tired of|hate|nobody|error-prone|struggl\w+|fed up)\b",
     re.IGNORECASE,
 )
 _NOW = re.compile(
+    r"^\W*(?:please )?(?:kick|fire|set) (?:the|my|our) [\w' -]{2,40}? (?:off|up|going)(?: right)?(?: "
+    r"now)?\W*$|"
     r"\b(?:give|send|show|get|need|want|have)\b.{0,20}\b(?:my|the) (?:[\w'-]+ ){0,4}?(?:report|digest|"
     r"summary|briefing|overview)"
     r"\s+(?:right )?now\b",
@@ -135,7 +147,8 @@ _UNWANTED = re.compile(
     re.IGNORECASE,
 )
 _TO_OTHERS = re.compile(
-    r"\b(?:can|could|may|should|let) (?P<who>[A-Z]\w+|my \w+|the \w+ team|our \w+|everyone|others|they|"
+    r"\b(?:can|could|may|should|let) (?P<who>[A-Z]\w+|my \w+|the (?:\w+ ){1,2}team|the (?:others|rest|team|"
+    r"whole \w+)|all of \w+|our \w+|everyone|others|they|"
     r"colleagues)(?: and \w+)? "
     r"(?:also |please )?(?:use|have|run|get|see|copy) (?:my|the|this|it)\b|"
     r"\b(?:want|like|need|would like) (?:[A-Z]\w+|my (?:team|colleagues?|boss|\w+)|the \w+ team|our \w+|"
@@ -156,7 +169,7 @@ _TO_OTHERS = re.compile(
 
 def read_intent(message: str) -> IntentReading:
     """The intent of a message on its own; None when it is an answer, a greeting, or nothing of the kind."""
-    text = normalise(message[:LONGEST_MESSAGE])
+    text = corrected(normalise(message[:LONGEST_MESSAGE]))
     if not text:
         return IntentReading(None)
     if _HELP.search(text) and not _HELP_WITH.search(text):

@@ -29,8 +29,10 @@ JOIN = re.compile(
 
 
 SELF_DONE = re.compile(
+    rf"(?:once|when|as soon as|after)\s+(?:(?:it|that|this)(?:'s| is| are)? )?(?:all )?(?:done|finished|"
+    rf"ready|completed?|through with (?:it|that))(?=\s*[,:]|\s+(?:please|then|also)\b|\s*$)|"
     rf"(?:once|when|after|as soon as)\s+(?:that|this|it|that one|the (?:first|last|previous)(?: \w+)?)"
-    rf"(?:\s+(?:is|has been|has|'s|was))?(?:\s+{_DONE})(?=\s|,|$)",
+    rf"(?:\s+(?:is|has been|has|'s|was))?(?:\s+{_DONE})(?=\s(?![$€£]?\d)|,|$)",
     re.IGNORECASE,
 )
 
@@ -85,8 +87,100 @@ ANYWAY = re.compile(
     r"whatever (?:happens|the result)|independent(?:ly)? of (?:that|this))(?=[\s,:])",
     re.IGNORECASE,
 )
+_LIMIT = (
+    r"(?:over|above|under|below|beneath|beyond|between|exceeding|(?:of |worth |costing )?(?:more|less|"
+    r"higher|lower|"
+    r"greater|fewer) than|(?:of |worth )?(?:at least|at most|up to)|from)"
+)
+
+
+_NUMBER = (
+    r"[$€£]?(?>\d(?:[\d.,]*\d)?)(?>(?:\s?(?:k\b|%|percent|euros?\b|eur\b|dollars|bucks|usd|pounds|gbp|quid|"
+    r"days|hours|weeks|months|"
+    r"[$€£]))?)(?![\d%])"
+)
+_SUCH = (
+    r"(?:(?:the|all|any|every|each|for|with|an?) )*(?P<what>(?:(?!(?:when|if|it|they|is|and|or|that|which|"
+    r"who|where)\b)[a-z][\w-]* ){0,2}?"
+    r"(?!(?:is|was|this|its)\b)[a-z][\w-]*s|anyone|everyone|everybody|(?<=an )[a-z]+|(?<=a )[a-z]+|(?<=any "
+    r")[a-z]+|(?<=every )[a-z]+|"
+    r"(?<=each )[a-z]+) (?:(?:which|that) (?:are|is|have|has|cost|costs) |is |are |worth |"
+    r"(?P<doing>scoring|costing|weighing|earning) |with an? (?P<field>[a-z]+(?: [a-z]+)?) (?:of )?)?"
+    rf"(?P<number>{_LIMIT} {_NUMBER}(?: (?:and|to) {_NUMBER})?|(?:of |at )?{_NUMBER} (?:or|and) (?:more|"
+    rf"less|above|below|over|under|up))"
+)
+MEASURED = re.compile(
+    rf"{_SUCH},? (?P<rest>(?!if\b|when\b|or\b|and\b|from\b|in\b|to\b|with\b|for\b|of\b|at\b|by\b|"
+    r"on\b).+)$",
+    re.IGNORECASE,
+)
+"""A kind of thing, how much, and what is done with it: "invoices above 1,000 euros need approval"."""
+MEASURED_ALONE = re.compile(rf"{_SUCH}$", re.IGNORECASE)
+_ONES = (
+    r"(?:(?:the )?(?:ones|those|items|cases|invoices|payments|claims|orders|requests|expenses|applications)|"
+    r"anything|everything|any|all|those|whatever)"
+)
+SUCH_ONES = re.compile(
+    rf"(?P<verb>approve|accept|reject|decline|deny|refuse|escalate|review|send|forward|post|put|pass|move|"
+    rf"flag|email|report|file) (?:"
+    rf"{_ONES} (?P<how>(?:that|which|who|where)(?: (?!to\b|in\b|into\b|up\b|for\b)[\w$€£%.,']+){{1,7}}?|"
+    rf"(?:over|above|under|below|between|more than|less than|up to|at least|at most|from) "
+    rf"[$€£]?\d[\d.,]*\s?"
+    rf"(?:k|%|percent|euros?|dollars|pounds|[$€£])?(?: (?:and|to) [$€£]?\d[\d.,]*\s?(?:k|%|percent|euros?|"
+    rf"dollars|pounds|[$€£])?)?)|"
+    r"(?:the |any |all (?:the )?)(?P<kind>incomplete|complete|matching|different|mismatched|valid|invalid|"
+    r"overdue|urgent) (?:ones?|cases|forms|invoices|items|applications|claims|orders))"
+    r"(?P<rest> (?:to|in|into|up for|for|back|on|by|straight|with)\b.*)?$",
+    re.IGNORECASE,
+)
+"""Only some of what came before: "approve the ones that match", "send anything over 500 to #finance"."""
+_OTHERS = (
+    r"(?:(?:all |everything |anything |everyone )?(?:the )?(?:rest|others|other ones|remaining (?:ones|"
+    r"\w+)|remainder)|"
+    r"(?:everything|anything|everyone|everybody|all) else|"
+    r"(?:anything|everything|all|those|ones|amounts|the ones) (?:higher|larger|bigger|more|lower|smaller|"
+    r"less|(?:above|over|below|under|beyond)(?: (?:that|this|it))?(?!\s*[$€£]?\d)))(?: of (?:them|it|"
+    r"those))?"
+)
+OTHERS = re.compile(
+    rf"(?:and |but |while )?{_OTHERS}[:,]? (?P<rest>(?:can |could |should |must |may |will |shall "
+    rf")?(?:just |then |simply )?"
+    r"(?:be|is|are|get|gets|go|goes|is to be|are to be|put it|do nothing|needs?)\b.+)$",
+    re.IGNORECASE,
+)
+MEASURED_INSIDE = re.compile(
+    rf"(?P<verb>[a-z-]+)(?P<who> (?:me|us|#[\w-]+|zze\d+zz|the \w+)(?= (?:about|of)))?(?: about| of)? "
+    rf"{_SUCH}(?P<rest> (?:to|in|into|on|for|up for|by|with|via|back|straight)\b.*)?$",
+    re.IGNORECASE,
+)
+"""An order about things of some amount: "send orders over 500 to #vip"."""
+OTHERS_TOLD = re.compile(rf"^[a-z]+ {_OTHERS}(?=\s|$)", re.IGNORECASE)
+COMPLAINS = re.compile(
+    r"(?:i|we|people|everyone|everybody|nobody|they|our \w+)(?: (?:all|always|often|just|constantly|"
+    r"sometimes|usually))*(?: keeps?(?: on)?)? "
+    r"(?:forget\w*|hate|los(?:e|ing) track|overlook\w*|struggl\w+|never (?:know|remember|notice|find)|"
+    r"can't keep up|waste|am tired|are tired|(?:'m|'re) tired|get confused)\b",
+    re.IGNORECASE,
+)
+"""Why it is wished for, not what."""
+SOURCED = re.compile(
+    r"(?:(?:you|we|i)(?:'ll| will| can)? (?:find|get|see|have|look up) (?:them|it|these|those|all of "
+    r"(?:them|it))(?: all)? (?:in|on|from)\b)|"
+    r"(?:(?:we|i|they|our \w+|my \w+|everyone|everybody|the team)(?: all)? (?:have|has|keep|keeps|use|uses|"
+    r"run|runs|store|stores|track|tracks|manage|"
+    r"manages|maintain|maintains|hold|log|logs|collect|collects|do|write|put|work)\b(?!\s+to\b)(?! "
+    r"[^,]*\b(?:and|then) (?:then|post|tell|send|copy)\b)|"
+    r"(?:(?:they|these|those|it|all of (?:them|that|it)|everything) |(?:all (?:of )?)?(?:our|the|my|their|"
+    r"these|those|all) (?:[\w'-]+ ){1,4}?)(?:is|are|live|lives|sit|sits|can be found)(?: all| usually| "
+    r"currently)?"
+    r"(?: kept| stored| tracked| logged| held| managed| listed| written down| saved)?(?: in| on| inside)\b)",
+    re.IGNORECASE,
+)
+"""Tells where things are, and asks for nothing: "we keep our leads in Notion"."""
 OTHERWISE = re.compile(
-    r"(?:otherwise|or else|else(?!\s+if)|if not|in (?:all|any|every) other cases?|(?:for|in|with) "
+    r"(?:(?:above|over|beyond|below|under|more than|less than|higher than) that(?=,|\s+(?:they|it|we|you|"
+    r"[a-z]+ (?:it|them|#))\b)|more(?=\s*(?:,|:|$))|otherwise|if no(?=\s*(?:[,:]|$))|or else|else(?!\s+if)|"
+    r"if not|in (?:all|any|every) other cases?|(?:for|in|with) "
     r"(?:everything|anything|all|"
     r"every(?:one|body)) else|for (?:all )?(?:the )?(?:others|rest)|all (?:the )?others|failing that|"
     r"anything else|"
@@ -129,7 +223,12 @@ SUBJECT = re.compile(
 
 _NEW_ONE = (
     r"(?=\s+(?:(?:each|every|any|an?)\s+(?:new|incoming|fresh|newly|single new)|each(?: and "
-    r"every)?\s+time)\b)"
+    r"every)?\s+time|(?:each|every|any)\s+(?!(?:of|one|other|single|day|week|month|quarter|year|hour|"
+    r"minute|morning|afternoon|evening|night|weekday|weekend|workday|"
+    r"case|item|entry|row|it|them|mon|tue|wed|thu|fri|sat|sun|\w+day|client|team|project|customer|person|"
+    r"owner|region)\b)[a-z]+(?:\s[a-z]+)?(?= (?:we|i|you|please|open|create|add|post|send|tell|ping|email|"
+    r"log|update|write|draft|set|make|notify|extract|check|alert|message|file|put|log|fill|check|forward|"
+    r"book)\b|,|:|\s*$)))"
 )
 
 
@@ -138,13 +237,19 @@ WHEN = re.compile(
     r"time|any ?time|"
     r"the moment|the minute|in case|as long as|provided(?: that)?|once|in the event(?: that)?|where|else "
     r"if|or if|"
+    rf"(?:on|upon|after|at|with)(?=\s+(?:the )?(?:admission|arrival|receipt|creation|submission|completion|"
+    rf"upload|publication|release|"
+    rf"signing|registration|cancellation|delivery|closure|closing|approval|merge|merging|departure|"
+    rf"purchase|payment|order|sale|booking|hire|"
+    rf"signup|sign-up|discharge|renewal|resignation|acceptance|launch) of (?:an?|each|every|any|new|the)\b)|"
     rf"after(?=\s+(?:each|every|an?)\b)|(?:for|on|upon|with|after){_NEW_ONE}))\s+",
     re.IGNORECASE,
 )
 
 
 TELLING = re.compile(
-    r"(?:\b(?:me|us|know|check|see|whether|find out|ask|decide|verify|judge|say|determine|watch|tell|look|"
+    r"(?:\b(?:check|see|look|verify|find out) (?:in|on|with|at) (?:the |our )?\w+|\b(?:me|us|know|check|"
+    r"see|whether|find out|ask|decide|verify|judge|say|determine|watch|tell|look|"
     r"test|wonder|"
     r"detect|ensure|remind|learn)|\bor)\s*$",
     re.IGNORECASE,
@@ -200,7 +305,9 @@ TAIL_OTHERWISE = re.compile(r"[\s,]+(?:otherwise|in (?:all|any|every) other case
 
 
 TAIL_SAME = re.compile(
-    r"[\s,]+(?:all )?(?:at the same time|in parallel|simultaneously|at once|concurrently)$", re.IGNORECASE
+    r"[\s,]+(?:all )?(?:(?:of (?:them|it)|two|three|four|five) )?(?:at the same time|in parallel|"
+    r"simultaneously|at once|concurrently)$",
+    re.IGNORECASE,
 )
 
 

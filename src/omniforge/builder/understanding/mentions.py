@@ -46,7 +46,7 @@ _FORMATS: tuple[tuple[Format, re.Pattern[str]], ...] = (
     (
         Format.TABLE,
         re.compile(
-            r"\b(?:(?:as |in |into )?(?:an? |the )?(?:table|tabular(?: form(?:at)?)?|grid|"
+            r"\b(?:(?:as |in |into )?(?:an? |the )?(?:tab(?:le|el|els|l)|tabular(?: form(?:at)?)?|grid|"
             r"columns))\b(?: format| form)?",
             re.I,
         ),
@@ -54,7 +54,7 @@ _FORMATS: tuple[tuple[Format, re.Pattern[str]], ...] = (
     (
         Format.BULLETS,
         re.compile(
-            r"\b(?:(?:as |in |with |using )?(?:an? |the )?(?:bullet(?:ed|s|ted)?(?:[ -]?(?:points?|lists?|"
+            r"\b(?:(?:as |in |with |using )?(?:an? |the )?(?:bul+[ei]t(?:ed|s|ted)?(?:[ -]?(?:points?|lists?|"
             r"form(?:at)?))?|dot points|as an? list|list form(?:at)?))\b",
             re.I,
         ),
@@ -70,7 +70,8 @@ _FORMATS: tuple[tuple[Format, re.Pattern[str]], ...] = (
 )
 _UNWANTED = re.compile(r"\b(?:no|not|not as|without|don't use)\s+(?:any |as )?$", re.IGNORECASE)
 _NO_FORMAT = re.compile(
-    r"\b(?:as |in |into )?(?:an? )?(pdf|excel|spreadsheet|xlsx|csv|word (?:doc(?:ument)?|file)|docx|"
+    r"(?<![\w][.])\b(?:as |in |into )?(?:an? )?(pdf|excel|spreadsheet|xlsx|csv|word (?:doc(?:ument)?|file)|"
+    r"docx|"
     r"powerpoint|slides?|slide deck|charts?|graphs?|dashboard|google doc)\b",
     re.I,
 )

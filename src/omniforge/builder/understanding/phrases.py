@@ -17,6 +17,7 @@ _ADDS = re.compile(
     r"missing)\b",
     re.IGNORECASE,
 )
+_WIDENS = re.compile(r"\b(?:also|too|as well|add|plus|additionally|include|both)\b", re.IGNORECASE)
 _SAYS_ONLY = re.compile(r"\b(?:only|just|nothing but)\b", re.IGNORECASE)
 _CHUNK = re.compile(
     r"[,;\n+&/]|\band\b|\bplus\b|\bas well as\b|\balso\b|\bor\b|\.(?= |$)|:|\s-\s", re.IGNORECASE
@@ -57,6 +58,10 @@ def wants_every_field(text: str) -> bool:
 
 def adds(text: str) -> bool:
     return _ADDS.search(text) is not None
+
+
+def widens(text: str) -> bool:
+    return _WIDENS.search(text) is not None
 
 
 def says_only(text: str) -> bool:

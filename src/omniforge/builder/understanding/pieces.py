@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 
 from omniforge.builder.understanding.held import Held
 from omniforge.builder.understanding.places import (
@@ -47,8 +48,14 @@ class Around:
     """Operations of the clauses so far."""
     conditional: bool = False
     triggered: bool = False
+    kept_in: str | None = None
     whole: str = ""
     """All that was said."""
+
+
+@cache
+def _whole_words(pattern: str) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ class Piece:
     around: Around
 
     def names(self, pattern: str) -> bool:
-        return re.search(rf"\b(?:{pattern})\b", self.rest, re.IGNORECASE) is not None
+        return _whole_words(pattern).search(CHANNEL.sub("", self.rest)) is not None
 
     @property
     def sources(self) -> list[str]:
@@ -121,16 +128,19 @@ THING = (
 
 
 NOTE = (
-    r"notes?|messages?|alerts?|notifications?|reminders?|heads-?up|pings?|e-?mails?|mails?|announcements?|"
+    r"notes?|messages?|alerts?|notifications?|reminders?|heads-?up|pings?|invitations?|greetings?|"
+    r"e-?mails?|mails?|announcements?|"
     r"warnings?|"
-    r"dms?|posts?"
+    r"dms?|posts?|copy|copies"
 )
 
 
 ANSWER = (
     r"answers?|repl(?:y|ies)|responses?|apolog(?:y|ies)|letters?|text|article|essay|paragraph|comment|"
     r"proposal|suggestions?|"
-    r"recommendations?|headline|translation|rewrite"
+    r"recommendations?|feedback|explanations?|assessments?|opinion|verdict|evaluation|quiz|job ads?|"
+    r"adverts?|poem|story|speech|agenda|checklist|flyer|description|caption|script|headline|translation|"
+    r"rewrite"
 )
 
 

@@ -26,6 +26,8 @@ _SAID: dict[str, str] = {
     "clickup": "click ?up", "monday.com": r"monday\.com", "twitter": "twitter", "basecamp": "basecamp",
     "todoist": "todoist", "zoom": "zoom", "sms": "sms|text messages?",
 }  # fmt: skip
+NEAR = 80
+"""Characters around a name in which the words stand that tell its way."""
 _INTO = r"(?:to|into|onto|via|through|over|as)"
 _OUT = r"(?:from|of|out of|across)"
 _WITHIN = r"(?:in|on|at|within|inside|for|by)"
@@ -35,12 +37,14 @@ _DOCUMENT = (
     r"letters?|attachments?|"
     r"cvs?|resumes?|scans?|statements?|bills?|applications?|certificates?|delivery notes?|quotes?|"
     r"questionnaires?|"
-    r"intake sheets?|claims?|prescriptions?|uploads?|reports? cards?"
+    r"intake sheets?|claims?|prescriptions?|uploads?|reports? cards?|photos?|pictures?|images?|"
+    r"(?:insurance|business|id|identity|membership|health) cards?|passports?|payslips?|vouchers?"
 )
 DOCUMENT = re.compile(rf"\b(?:{_DOCUMENT})\b", re.IGNORECASE)
 _DOCUMENTS = re.compile(
     rf"(?:the |an? |each |our |every |its |both |this |that )?(?:[a-z]+ ){{0,2}}?(?:{_DOCUMENT})(?:'s)?"
-    rf"\s+and\s+(?:the |an? |our |its |from the |from )?(?:[a-z]+ ){{0,2}}?(?:{_DOCUMENT})\b",
+    rf"(?:, (?:the |an? |our |its |from the )?(?:[a-z]+ ){{0,2}}?(?:{_DOCUMENT}))*,?\s+and\s+(?:the |an? |"
+    rf"our |its |from the |from )?(?:[a-z]+ ){{0,2}}?(?:{_DOCUMENT})\b",
     re.IGNORECASE,
 )
 
@@ -82,7 +86,7 @@ def find_services(text: str, here: Collection[str]) -> list[Mention]:
 
 
 def _mention(service: str, text: str, match: re.Match[str]) -> Mention:
-    before, after = text[: match.start()], text[match.end() :]
+    before, after = text[max(0, match.start() - NEAR) : match.start()], text[match.end() : match.end() + NEAR]
     owned = re.match(r"\s+(?!(?:and|or|to|in|into|from|for|with|by|at|as|on|if|when|about|every|each|then|"
                      r"so|please|"
                      r"instead|too|also|that|which)\b)[a-z]", after) is not None  # fmt: skip
@@ -93,7 +97,11 @@ def _mention(service: str, text: str, match: re.Match[str]) -> Mention:
         re.I,
     )
     direct = re.search(
-        rf"\b(?P<way>{_INTO}|{_OUT}|{_WITHIN})\s+(?:(?:the|our|my|a|an|all|new|open)\s+)*$", before, re.I
+        rf"\b(?P<way>{_INTO}|{_OUT}|{_WITHIN})\s+(?:(?:the|our|my|a|an|all|new|open|closed|finished|"
+        rf"overdue|latest|recent|merged|last|this|every|each|any|existing|old|current|late|urgent|one|"
+        rf"single)\s+)*$",
+        before,
+        re.I,
     )
     way = direct or (lead if not owned else None)
     particle = way is not None and way.start() == 0 and way["way"].lower() in ("through", "into", "over")
@@ -132,13 +140,14 @@ def find_place(text: str, held: Held) -> str:
     return held.restore(name) if name and name.lower() not in _SAID else ""
 
 
-def two_documents(text: str) -> tuple[str, str] | None:
-    """ "The purchase order and the invoice": two things to read, not one."""
+def two_documents(text: str) -> tuple[str, ...] | None:
+    """ "The purchase order and the invoice": two things to read or more, not one."""
     match = _DOCUMENTS.search(text)
     if not match:
         return None
-    first, second = re.split(r"\s+and\s+", match.group(), maxsplit=1, flags=re.IGNORECASE)
-    return _bare(first), _bare(second)
+    return tuple(
+        _bare(part) for part in re.split(r"\s*,\s*(?:and\s+)?|\s+and\s+", match.group(), flags=re.IGNORECASE)
+    )
 
 
 def _bare(phrase: str) -> str:

@@ -9,6 +9,7 @@ from omniforge.builder.understanding.clock import find_times
 from omniforge.builder.understanding.cron_words import MONTH_NAMES, WEEKDAYS, next_times, read_back
 from omniforge.builder.understanding.days import DAY, find_month_days, find_weekdays, weekday_field
 from omniforge.builder.understanding.happenings import is_event
+from omniforge.builder.understanding.on_demand import ON_DEMAND
 from omniforge.builder.understanding.plan import DEFAULT_TIME, EXAMPLE, Schedule, Unclear
 from omniforge.builder.understanding.text import NUMBER_WORDS, blank
 from omniforge.core.errors import Invalid
@@ -27,14 +28,6 @@ _NTH = {
     "last": 28,
 }
 _NEARLY = re.compile(r"\d|~|\b(?:around|about|roughly|approximately|or so|or thereabouts)\b", re.IGNORECASE)
-_ON_DEMAND = re.compile(
-    r"\bon[\s-]demand\b|\b(?:run|start|trigger)\b[^.;,]{0,20}\b(?:manually|by hand)\b|^\W*(?:manual(?:ly)?|"
-    r"by hand)\W*$|\bad[\s-]?hoc\b|\b(?:no|without a|"
-    r"not on a) (?:fixed )?(?:schedule|plan)\b|"
-    r"\b(?:only |just )?when(?:ever)? i (?:ask|say|want|need|tell|request|call|run|trigger)\b|\bif i ask\b|"
-    r"\b(?:only )?(?:on|by|upon) request\b|\bwhen asked\b|\bi'll (?:run|start|trigger) it (?:myself|when)\b",
-    re.IGNORECASE,
-)
 _HOURS = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _VAGUE = re.compile(
     rf"(?:\d|\b(?:{_HOURS}|noon|midday|lunch))\s?-?ish\b|\b(?:sometimes?|occasionally|(?:every )?now and "
@@ -52,7 +45,8 @@ _VAGUE = re.compile(
 _OTHER = re.compile(
     r"\b(?:every|each) (?:other|second|2nd|third|3rd|alternate|alternating) (?P<unit>\w+)|"
     r"\balternate (?P<unit2>\w+)|"
-    r"\bevery (?P<n>two|three|four|five|six|[2-9]|\d\d) (?P<unit3>weeks?|days?|fortnights?)\b|"
+    r"\bevery (?P<n>two|three|four|five|six|seven|eight|nine|ten|twelve|fourteen|[2-9]|\d\d) "
+    r"(?P<unit3>weeks?|days?|fortnights?)\b|"
     r"\b(?P<bi>bi-?weekly|fortnightly|every fortnight|once a fortnight)\b",
     re.IGNORECASE,
 )
@@ -160,7 +154,9 @@ BEFORE_MEETING = re.compile(
 RECURS = re.compile(
     r"\b(?:every|each|daily|weekly|monthly|hourly|nightly|weekdays?|weekends?|(?:mon|tues|wednes|thurs|fri|"
     r"satur|sun)days|"
-    r"twice|per (?:day|week|month)|a (?:day|week|month)|mornings|evenings|schedule[ds]?|quarterly|yearly|"
+    r"twice|per (?:day|week|month|quarter|year)|a (?:day|week|month|quarter|year)|mornings|on the "
+    r"\d{1,2}(?:st|nd|rd|th),?(?: and)?(?: on)?(?: the)? \d{1,2}(?:st|nd|rd|th)|evenings|schedule[ds]?|"
+    r"quarterly|yearly|"
     r"(?:of|in) (?:the|each|every) month)\b",
     re.IGNORECASE,
 )
@@ -168,7 +164,7 @@ RECURS = re.compile(
 
 def special_plan(text: str, zone: str | None) -> Schedule | Unclear | None:
     """Everything that is not a plan of days and times."""
-    if _ON_DEMAND.search(text):
+    if ON_DEMAND.search(text):
         return Schedule(event="on_demand", time_said=False)
     if is_event(text):
         return Schedule(event="event_driven", time_said=False)
@@ -191,14 +187,26 @@ def special_plan(text: str, zone: str | None) -> Schedule | Unclear | None:
     return None
 
 
+_SOME_TIMES = re.compile(
+    r"\b(?:(?:a )?(?:few|couple of|several|some) times (?:a|per|each|every) (?:day|week|month)|either "
+    r"(?:at )?(?:\d{1,2}|[a-z]+) or (?:at )?\d{1,2}\b)",
+    re.IGNORECASE,
+)
+
+
 def _vague(text: str) -> Unclear | None:
     """ "Around nine", "8:30ish", "sometimes", "morning or evening"."""
+    if _SOME_TIMES.search(text):
+        return Unclear(question=f"I need exact days and times. {_SAY}")
     if match := _PART_OR.search(text):
         return Unclear(question=f"Which one shall it be, {match['one']} or {match['other']}? {_SAY}")
     vague = _VAGUE.search(text)
     if vague is None or BEFORE_MEETING.search(text):
         return None
     rest = text[: vague.start()] + text[vague.end() :]
+    exact = re.search(r"\b\d{1,2}:\d\d\b", rest) and re.match(r"(?:around|about)", vague.group(), re.I)
+    if exact and not re.match(r"\s*\d", text[vague.end() :]):
+        return None
     if _NEARLY.search(text) or DAY.search(rest):
         return Unclear(question=f"I need one exact time. {_SAY}")
     return None if RECURS.search(rest) else Unclear(question=f"I'm not sure about the time. {_SAY}")

@@ -19,6 +19,7 @@ from omniforge.builder.understanding.plan import (
     suggested,
 )
 from omniforge.builder.understanding.recurring import BEFORE_MEETING, MEETING, RECURS, interval, special_plan
+from omniforge.builder.understanding.spelling import corrected
 from omniforge.builder.understanding.text import LONGEST_MESSAGE, NUMBER_WORDS, blank, has_phrase, normalise
 from omniforge.builder.understanding.windows import find_window
 from omniforge.builder.understanding.zones import find_zone
@@ -56,7 +57,7 @@ def read_schedule(
     answers the question when, so that a lone "9" or "Monday" counts.
     """
     raw = normalise(message[:LONGEST_MESSAGE])
-    text = correct_days(raw)
+    text = correct_days(corrected(raw))
     while window := find_window(text):
         text = blank(text, window.start, window.end)
     zone_found = find_zone(text, expected=expected)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from omniforge.builder.understanding.conditions import read_condition
 from omniforge.builder.understanding.happenings import happens
@@ -13,16 +12,19 @@ from omniforge.builder.understanding.held import MARK, Held, hold_back
 from omniforge.builder.understanding.joining import (
     ANYWAY,
     COMING,
+    COMPLAINS,
     DECIDING,
-    EXACT,
     FIRST,
     JOIN,
+    MEASURED_INSIDE,
     OTHERWISE,
     RECEIVING,
     SAME_TIME,
     SELF_DONE,
     SEVERAL,
+    SOURCED,
     SUBJECT,
+    SUCH_ONES,
     TAIL_JOIN,
     TAIL_NUMBER,
     TAIL_OTHERWISE,
@@ -33,56 +35,38 @@ from omniforge.builder.understanding.joining import (
     WHEN,
     counted,
 )
-from omniforge.builder.understanding.phrasing import in_order, plain_orders
-from omniforge.builder.understanding.starts import active, comparing, names_a_deed, split_branch, starts
+from omniforge.builder.understanding.measures import headed, how_such, measured_by
+from omniforge.builder.understanding.occasions import classified, until_action
+from omniforge.builder.understanding.phrasing import imperative, in_order, plain_orders
+from omniforge.builder.understanding.places import CHANNEL, find_services
+from omniforge.builder.understanding.segment import Link, Segment
+from omniforge.builder.understanding.starts import names_a_deed, passive, starts
 from omniforge.builder.understanding.timeless import without_schedule
-from omniforge.builder.understanding.verbs import VERBS, verb_at
-
-
-class Link(StrEnum):
-    """How a piece hangs together with what was said before it."""
-
-    AND = "and"
-    NEXT = "next"
-    """A new sentence or item: after it, unless it can start at once."""
-    THEN = "then"
-    SAME_TIME = "same_time"
-    TOGETHER = "together"
-    """After what was said, at the same time as those that follow."""
-    ALL = "all"
-    """After everything that runs at the same time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """`count` tells how many are waited for ("both"). `condition` is in words, `negated` for "unless"."""
-
-    text: str
-    link: Link = Link.AND
-    count: int | None = None
-    condition: str = ""
-    negated: bool = False
-    otherwise: bool = False
-    triggered: bool = False
-    given: bool = False
-    """The condition was said with "if", not with "when"."""
-    behind: bool = False
-    """The condition stands behind what it is for."""
-
+from omniforge.builder.understanding.verbs import NOUNS_TOO, VERBS, Deed
 
 _SENTENCE = re.compile(rf"(?<=[\w)%'])[.!?]+(?=\s)|\s*[;{MARK}]\s*|\.\s*(?={MARK})")
 
 
 _PIECE = re.compile(
-    r"(?P<joint>\s*,\s*(?:and\s+|but\s+|or\s+|so\s+|plus\s+)?(?:then\s+)?|\s*:\s+|\s+(?:and|but|plus|"
+    r"(?P<joint>\s*(?<!\d),\s*(?:and\s+|but\s+|or\s+|so\s+|plus\s+)?(?:then\s+)?|"
+    r"\s*,(?!\d{3}\b)\s*(?:and\s+|but\s+|or\s+|so\s+|plus\s+)?(?:then\s+)?|\s*:\s+|\s+(?:and|but|plus|"
     r"&)\s+(?:then\s+)?|"
-    r"\s+then\s+|\s+(?:->|→|=>)\s+|\s+-\s+|\s+(?:as well as|along with|together with|\+)\s+|"
-    r"(?<!or)\s+(?=(?:otherwise|or else)\b))",
+    r"\s+>+\s+(?![\d$€£])|\s+then\s+|\s+(?:->|→|=>)\s+|\s+-\s+|\s+(?:as well as|along with|together with|"
+    r"\+)\s+|"
+    r"(?<! or)\s+(?=(?:otherwise|or else)\s+[a-z#]))",
     re.IGNORECASE,
 )
 
 
 MOST_PIECES = 120
+
+
+MOST_PARTS = 60
+
+
+LONGEST_PREFIX = 400
+
+
 MOST_OPENERS = 12
 
 
@@ -96,7 +80,7 @@ def cut(message: str, services: frozenset[str]) -> tuple[list[Segment], Held]:
         if len(pieces) >= MOST_PIECES:
             break
         opens = Link.NEXT if number and pieces else Link.AND
-        inside = _sentence(in_order(sentence.strip(" ,."), names_a_deed), opens, services)
+        inside = _sentence(in_order(imperative(sentence.strip(" ,.")), names_a_deed), opens, services)
         if listed and len(inside) > 1 and inside[0].link is Link.SAME_TIME:
             inside[0] = replace(inside[0], link=Link.TOGETHER)
         pieces += inside
@@ -104,13 +88,15 @@ def cut(message: str, services: frozenset[str]) -> tuple[list[Segment], Held]:
 
 
 def _sentence(sentence: str, link: Link, services: frozenset[str]) -> list[Segment]:
-    parts = _PIECE.split(sentence)
+    parts = _PIECE.split(sentence, maxsplit=MOST_PARTS)
     heads = [("", parts[0])] + [(parts[i], parts[i + 1]) for i in range(1, len(parts) - 1, 2)]
     groups: list[tuple[str, str]] = []
     for joint, part in heads:
         open_prefix = bool(groups) and _only_prefix(groups[-1][1], services)
         case = bool(groups) and not open_prefix and _is_case(part, groups[-1][1])
-        if groups and not case and not starts(part, joint, open_prefix, services):
+        if (groups and not open_prefix and _goes_on(part, joint, groups[-1][1])) or (
+            groups and not case and not starts(part, joint, open_prefix, services)
+        ):
             groups[-1] = (groups[-1][0], f"{groups[-1][1]}{joint}{part}")
         else:
             groups.append((joint, part))
@@ -118,7 +104,7 @@ def _sentence(sentence: str, link: Link, services: frozenset[str]) -> list[Segme
     pending: Segment | None = None
     for number, (joint, part) in enumerate(groups):
         first = (
-            link if number == 0 else Link.THEN if re.search(r"\bthen\b|->|→|=>", joint, re.I) else Link.AND
+            link if number == 0 else Link.THEN if re.search(r"\bthen\b|->|→|=>|>", joint, re.I) else Link.AND
         )
         piece = _opened(part.strip(" ,:"), first, services)
         if pending is not None:
@@ -128,8 +114,21 @@ def _sentence(sentence: str, link: Link, services: frozenset[str]) -> list[Segme
             pending = piece
             continue
         if piece.text or piece.triggered or piece.condition:
-            pieces.append(_trailing(piece, services))
+            heads = number + 1 < len(groups) and groups[number + 1][0].strip() == ":"
+            pieces.append(_ended(replace(piece, heads=heads), services))
     return pieces
+
+
+def _goes_on(part: str, joint: str, before: str) -> bool:
+    """The second of two names of which something is said ("Linear and GitHub should be checked")."""
+    if "and" not in joint and "," not in joint:
+        return False
+    named = before.strip().split()
+    if len(named) > 4 or any(word.lower() in VERBS and word.lower() not in NOUNS_TOO for word in named):
+        return False
+    return (
+        passive(part.strip()) is not None and re.match(r"(?:it|they|that|this)\b", part.strip(), re.I) is None
+    )
 
 
 def _is_case(part: str, before: str) -> bool:
@@ -155,6 +154,7 @@ def _merged(before: Segment, piece: Segment, joint: str) -> Segment:
         piece, link=link, condition=condition, count=before.count or piece.count,
         negated=before.negated or piece.negated, otherwise=before.otherwise or piece.otherwise,
         triggered=before.triggered or piece.triggered, given=before.given or piece.given,
+        rest=before.rest or piece.rest,
     )  # fmt: skip
 
 
@@ -164,12 +164,16 @@ def _and(joint: str, before: Segment, piece: Segment) -> str:
 
 def _only_prefix(part: str, services: frozenset[str]) -> bool:
     """A condition, a happening or a joining phrase that waits for what is to be done."""
-    return not _opened(part.strip(" ,:"), Link.AND, services).text
+    return len(part) < LONGEST_PREFIX and not _opened(part.strip(" ,:"), Link.AND, services).text
 
 
 def _opened(text: str, link: Link, services: frozenset[str]) -> Segment:
     """A piece without the words in front of what it asks for."""
     piece = Segment("", link)
+    if SOURCED.match(text) and (find_services(text, services) or CHANNEL.search(text)):
+        return replace(piece, text=text, states=True)
+    if COMPLAINS.match(text):
+        return piece
     if RECEIVING.match(text) or COMING.match(text):
         return replace(piece, triggered=True)
     for _ in range(MOST_OPENERS):
@@ -178,7 +182,7 @@ def _opened(text: str, link: Link, services: frozenset[str]) -> Segment:
         if step is None:
             break
         piece, text = step
-    return _headed(piece, text, services)
+    return headed(piece, text, services)
 
 
 def _step(text: str, piece: Segment, services: frozenset[str]) -> tuple[Segment, str] | None:
@@ -222,84 +226,20 @@ _OPENERS: tuple[tuple[re.Pattern[str], Callable[[Segment, re.Match[str]], Segmen
 )
 
 
-def _headed(piece: Segment, text: str, services: frozenset[str]) -> Segment:
-    """The rest of a piece, without a number that says when ("2 % or more reject")."""
-    if found := split_branch(text, services):
-        return replace(piece, condition=f"{piece.condition} {found[0]}".strip(), text=found[1])
-    if (comparing(text) or EXACT.match(text)) and read_condition(text, subject="value"):
-        return replace(piece, condition=f"{piece.condition} {text}".strip())
-    return replace(piece, text=active(re.sub(r"[\s,]+(?:and|but|or|then)$", "", text.strip())))
-
-
 def _when(text: str, piece: Segment, services: frozenset[str]) -> tuple[Segment, str] | None:
     """ "When …", "if …" in front: a happening or a condition, up to where something is asked for."""
     match = WHEN.match(text)
     if not match:
         return None
-    body, rest = _until_action(text[match.end() :], services)
-    return _classified(match["lead"], body, piece), rest
+    body, rest = until_action(text[match.end() :], services)
+    return classified(match["lead"], body, piece), rest
 
 
-def _until_action(text: str, services: frozenset[str]) -> tuple[str, str]:
-    comma = re.match(r"^(?P<body>[^,:]{2,160}?)\s*[,:]\s*(?:then\s+)?(?P<rest>.*)$", text)
-    body = comma["body"] if comma else text
-    said = body.split()
-    for at in range(1, len(said)):
-        if re.fullmatch(r"then", said[at], re.I) and at + 1 < len(said):
-            return " ".join(said[:at]), " ".join(said[at + 1 :]) + text[len(body) :]
-        acts = re.fullmatch(r"(?:i|we|you|it)", said[at - 1], re.IGNORECASE) and happens(
-            " ".join(said[: at - 1])
-        )
-        if acts and verb_at(said, at, sure=True, services=services):
-            return " ".join(said[: at - 1]), " ".join(said[at:]) + text[len(body) :]
-        if re.fullmatch(
-            r"(?:i|we|you|they|it|to|a|an|the|somebody|someone|not|don't|doesn't|new|and|or|of|no|any|is|"
-            r"are|that|which)",
-            said[at - 1], re.IGNORECASE,
-        ):  # fmt: skip
-            continue
-        if verb_at(said, at, sure=False, services=services) and _long_enough(said[:at]):
-            happening = re.sub(r"\s+(?:just|simply|please|then|also|only)$", "", " ".join(said[:at]))
-            return happening, " ".join(said[at:]) + text[len(body) :]
-    return (body, comma["rest"]) if comma else (text, "")
+_ON_SOME = frozenset({Deed.POST, Deed.FLAG, Deed.PLACE, Deed.DECIDE, Deed.CREATE})
+"""Deeds that may be done to only some of the things: those of an amount."""
 
 
-def _long_enough(said: list[str]) -> bool:
-    """A happening needs somebody or something, and what it does; a condition may be one word."""
-    return len(said) > 1 or read_condition(" ".join(said)) is not None
-
-
-def _classified(lead: str, body: str, piece: Segment) -> Segment:
-    word = (
-        lead.lower()
-        .replace("only ", "")
-        .replace("but ", "")
-        .replace("except ", "")
-        .replace("and ", "")
-        .strip()
-    )
-    unless = word.startswith("unless")
-    check = read_condition(body, subject="value")
-    dynamic = happens(body)
-    compares = check is not None and not check.expression.endswith("== true")
-    conditional = unless or word in (
-        "if", "in case", "as long as", "provided", "provided that", "else if", "or if", "where",
-    )  # fmt: skip
-    if not conditional:
-        conditional = compares or (check is not None and not dynamic and word in ("when", "whenever", "once"))
-        conditional = conditional and not re.search(r"\b(?:new|incoming)\b", body, re.IGNORECASE)
-    elif check is None and dynamic and word == "if":
-        conditional = False
-    if not conditional:
-        return replace(piece, triggered=True)
-    joined = f"{piece.condition} and {body}" if piece.condition else body
-    given = word in ("if", "unless", "in case", "else if", "or if")
-    return replace(
-        piece, condition=joined, negated=unless, given=given, otherwise=piece.otherwise and word != "else if"
-    )
-
-
-def _trailing(piece: Segment, services: frozenset[str]) -> Segment:
+def _ended(piece: Segment, services: frozenset[str]) -> Segment:
     """Conditions and happenings that stand behind what is asked for."""
     text = piece.text
     if match := TAIL_JOIN.search(text):
@@ -314,9 +254,24 @@ def _trailing(piece: Segment, services: frozenset[str]) -> Segment:
             if telling and happens(match["body"]):
                 piece = replace(piece, triggered=True)
             continue
-        piece = replace(_classified(match["lead"], match["body"], piece), behind=True)
+        piece = replace(classified(match["lead"], match["body"], piece), behind=True)
         text = text[: match.start()]
         break
+    if not piece.condition and (inside := MEASURED_INSIDE.match(text)):
+        verb = VERBS.get(inside["verb"].lower())
+        how = f"the {measured_by(inside)} {inside['number']}"
+        if verb and verb.deed in _ON_SOME and read_condition(how, subject="amount"):
+            return replace(
+                piece, condition=how, behind=True,
+                text=f"{inside['verb']}{inside['who'] or ''} it{inside['rest'] or ''}",
+            )  # fmt: skip
+    if not piece.condition and (such := SUCH_ONES.match(text)):
+        how = how_such(such)
+        if read_condition(how, subject="amount"):
+            what = "it" if such["verb"] else ""
+            return replace(
+                piece, condition=how, behind=True, text=f"{such['verb']} {what}{such['rest'] or ''}".strip()
+            )
     said = text.split()
     verb = VERBS.get(said[0].lower()) if said else None
     if verb and verb.lemma in DECIDING and not piece.condition and (match := TAIL_NUMBER.search(text)):

@@ -26,14 +26,28 @@ class OrderRule(BaseModel):
     descending: bool = False
 
 
+class How(StrEnum):
+    """How an entry is tested: the field `is` one of the values, `holds` one of them as words, is `empty`, a
+    date `before` or `within` the stretch of time named, or a number `above` or `below` one."""
+
+    IS = "is"
+    HOLDS = "holds"
+    EMPTY = "empty"
+    BEFORE = "before"
+    WITHIN = "within"
+    ABOVE = "above"
+    BELOW = "below"
+
+
 class Only(BaseModel):
-    """Entries with (`keep`) or without these values in a field."""
+    """Entries that pass (`keep`) or do not pass a test of one field."""
 
     model_config = ConfigDict(frozen=True)
 
     field: str
-    values: tuple[str, ...]
+    values: tuple[str, ...] = ()
     keep: bool = True
+    how: How = How.IS
 
 
 class Removed(StrEnum):
@@ -55,6 +69,8 @@ class Group:
 
 EDITED = "edited_at"
 TITLE = "title"
+ANYWHERE = "*"
+"""In place of a field: the title and every value."""
 _PHRASE = r"(?P<what>[\w'&/-]+(?: [\w'&/-]+){0,4}?)"
 _THINGS = r"(?: (?:items?|ones|projects?|rows?|things?|stuff|entries|entry|tasks?|pages?|stuff|clients?))?"
 _SORT_BY = re.compile(
@@ -81,7 +97,8 @@ _FIRST = re.compile(
     r"are|shown|listed|sorted))*"
     r" (?P<where>first|on top|at the top|to the top|up top|at the start|at the beginning|up front|"
     r"at the very top|before (?:the rest|everything(?: else)?|anything else|all else|the others)|"
-    r"last|at the bottom|to the bottom|at the end)(?![\w])(?! (?:two|three|four|one|\d))",
+    r"last|at the bottom|to the bottom|at the end)(?![\w])"
+    r"(?! (?:two|three|four|one|\d|week|month|year|quarter|day|night|few|mon|tue|wed|thu|fri|sat|sun))",
     re.IGNORECASE,
 )
 _LEAD_WITH = re.compile(
@@ -126,7 +143,8 @@ _FURTHER = re.compile(
     r"\s*(?:,|\band\b|\bor\b|&)\s*(?:and |or |the )?(?P<what>[\w'-]+(?: [\w'-]+){0,2})", re.IGNORECASE
 )
 _REMOVE = re.compile(
-    r"\b(?:remove|drop|delete|without|leave out|take out|leave off|exclude|excluding|omit|skip|hide|lose|"
+    r"\b(?:remove|drop|forget|delete|without|leave out|take out|leave off|exclude|excluding|omit|skip|hide|"
+    r"lose|"
     r"get rid of|minus|"
     r"(?:don't|do not|no need to)(?: (?:include|show|need|want|list|add|have))?|no need for|no(?!,)|not|"
     r"except(?: for)?)\s+(?:the |any |my |its )?"
@@ -236,6 +254,20 @@ def take_only(text: str, fields: Sequence[Field]) -> tuple[str, list[Only]]:
             rules.append(Only(field=field.name, values=(value, *further), keep=keep))
             text = blank(text, match.start(), end)
     return text, rules
+
+
+def unknown_only(text: str, fields: Sequence[Field]) -> str | None:
+    """What stands after "only" and is no value and no field; None where nothing does."""
+    match = re.match(
+        r"\s*(?:please )?(?:(?:show|include|list|keep|and) )*(?:only|just|nothing but)\s+"
+        r"(?:the |those |show |from |of |for )*"
+        r"(?P<what>[\w'-]+(?: [\w'-]+){0,2})[\s.!]*$",
+        text,
+        re.IGNORECASE,
+    )
+    if match is None or match_field(match["what"], fields).names or find_option(match["what"], fields):
+        return None
+    return match["what"] if noun_phrase(match["what"]) else None
 
 
 def _further_values(text: str, end: int, field: Field) -> tuple[list[str], int]:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from omniforge.builder.understanding import mentions, phrases, shaping
 from omniforge.builder.understanding.fields import Field, find_fields, match_field
+from omniforge.builder.understanding.filters import merged, take_filters
 from omniforge.builder.understanding.mentions import Format
 from omniforge.builder.understanding.place import Place
 from omniforge.builder.understanding.references import resolve
 from omniforge.builder.understanding.schedule import Origin, Schedule, Unclear, read_schedule
-from omniforge.builder.understanding.shaping import Only, OrderRule, Removed
+from omniforge.builder.understanding.shaping import How, Only, OrderRule, Removed
 from omniforge.builder.understanding.stance import Stance, read_stance
 from omniforge.builder.understanding.text import blank, normalise
+from omniforge.builder.understanding.things import things_in, without_things
 from omniforge.builder.understanding.windows import find_window
 from omniforge.builder.understanding.zones import find_zone
 
@@ -40,6 +43,7 @@ class Slots(BaseModel):
     order: tuple[OrderRule, ...] = ()
     only: tuple[Only, ...] = ()
     format: Format | None = None
+    things: tuple[str, ...] = ()
     destination: str | None = None
     schedule: Schedule | None = None
     name: str | None = None
@@ -56,7 +60,7 @@ class Slots(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something said that cannot be used: `kind` is field, group, order, service, format or schedule."""
+    """Something said that cannot be used. `kind`: field, filter, group, order, service, format, schedule."""
 
     kind: str
     phrase: str
@@ -76,11 +80,12 @@ class Update:
 @dataclass(frozen=True, slots=True)
 class Known:
     """What the words are matched against: fields of the chosen resources, all resources, the words for
-    services that are here."""
+    services that are here, and the service they are of."""
 
     fields: tuple[Field, ...] = ()
     resources: tuple[Source, ...] = ()
     services: tuple[str, ...] = ()
+    service: str | None = None
 
 
 class _Reader:
@@ -108,6 +113,9 @@ class _Reader:
         self.text, self.removed = mentions.take_replaced(self.text)
         self._read_services()
         self._read_format()
+        if self.known.fields:
+            self._read_things()
+            self._read_filters()
         self._read_window()
         self._read_schedule()
         if self.known.fields:
@@ -143,6 +151,31 @@ class _Reader:
             self.text = blank(self.text, found.start, found.end)
             self.put("window", found.window)
 
+    def _read_things(self) -> None:
+        """Other kinds of entries: "pull requests too", "the releases instead"."""
+        named = things_in(self.text, self.known.service)
+        further = tuple(thing for thing in named if thing not in self.slots.things)
+        if further and self.stance in (Stance.AMEND, Stance.REPLACE, Stance.NONE):
+            kept = self.slots.things if self.stance is Stance.AMEND else ()
+            self.put("things", (*kept, *further))
+            self.text = without_things(self.text, self.known.service)
+
+    def _read_filters(self) -> None:
+        places = [source.name for source in self.known.resources]
+        taken = take_filters(self.text, self.known.fields, places=places)
+        self.text = taken.text
+        self.filter(taken.rules)
+        self.problems += [Problem("filter", phrase, near) for phrase, near in taken.left]
+
+    def filter(self, rules: Sequence[Only]) -> None:
+        """Rules of the same field and kind are replaced; of an amendment, their values are added."""
+        if not rules:
+            return
+        more = self.stance is Stance.AMEND and phrases.widens(self.message)
+        alike = {(rule.field, rule.how) for rule in rules}
+        kept = [rule for rule in self.slots.only if more or (rule.field, rule.how) not in alike]
+        self.put("only", tuple(merged([*kept, *rules])))
+
     def _read_schedule(self) -> None:
         zone_before = self.slots.schedule.timezone if self.slots.schedule else None
         found = read_schedule(self.text, base=self.slots.schedule, expected="schedule" in self.expected)
@@ -170,9 +203,25 @@ class _Reader:
 
     def _read_only(self) -> None:
         self.text, rules = shaping.take_only(self.text, self.known.fields)
-        if rules:
-            fields = {rule.field for rule in rules}
-            self.put("only", (*(r for r in self.slots.only if r.field not in fields), *rules))
+        self.filter(rules or self._more_values())
+        phrase = None if rules or self.touched else shaping.unknown_only(self.text, self.known.fields)
+        if phrase and not self.problems:
+            options = [option for one in self.known.fields for option in one.options]
+            self.problems.append(Problem("filter", phrase, tuple(get_close_matches(phrase, options, 3, 0.5))))
+            self.text = ","
+
+    def _more_values(self) -> list[Only]:
+        """ "Also Globex", where entries of some values of that field are wanted already."""
+        if self.stance is not Stance.AMEND or not phrases.widens(self.message):
+            return []
+        found: list[Only] = []
+        for rule in self.slots.only:
+            among = [one for one in self.known.fields if one.name == rule.field]
+            for chunk in phrases.chunks(self.text) if rule.keep and rule.how is How.IS else ():
+                if (hit := shaping.find_option(phrases.noun_phrase(chunk) or chunk, among)) is not None:
+                    found.append(rule.model_copy(update={"values": (hit[1],)}))
+                    self.text = self.text.replace(chunk, ",")
+        return found
 
     def _read_group(self) -> None:
         self.text, group = shaping.take_group(self.text, self.known.fields, expected="group" in self.expected)

@@ -99,7 +99,8 @@ _ORDINALS = {
 _CHOICE_FILLER = frozenset(
     words("""
     the one option choice number answer no please i'd like i take choose pick go with for let's it's that's
-    want would will i'll we'll we prefer
+    want would will i'll we'll we prefer sounds right best better good looks seems think thanks thank you me
+    is fine ok okay works great perfect
 """)
 )
 
@@ -180,6 +181,8 @@ def _alone(kinds: set[Mark], marks: list[Mark | None]) -> Stance | None:
     rest = kinds - {Mark.FILLER, Mark.JOIN}
     if len(rest) == 1:
         return _ALONE.get(next(iter(rest)))
+    if Mark.RESTART in rest and rest <= {Mark.RESTART, Mark.CANCEL, Mark.YES, Mark.BACK}:
+        return Stance.RESTART
     polite = rest - {Mark.YES, Mark.NO, Mark.HEDGE, Mark.ADD, Mark.CHANGE, Mark.REPLACE}
     if len(polite) == 1 and (found := next(iter(polite))) in (
         Mark.BACK,
@@ -204,6 +207,8 @@ def _is_pure_yes(marks: list[Mark | None]) -> bool:
 def _asked(said: list[str], kinds: set[Mark], content: bool, text: str, *, inside: bool) -> Reading:
     if kinds & {Mark.RESUME}:
         return Reading(Stance.RESUME)
+    if not content and kinds <= {Mark.BACK, Mark.FILLER} and Mark.BACK in kinds:
+        return Reading(Stance.BACK)
     if Mark.DELEGATE in kinds and not content:
         return Reading(Stance.DELEGATE)
     if (request := _REQUEST.search(text.casefold())) and not inside:

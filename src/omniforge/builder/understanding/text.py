@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 
 LONGEST_MESSAGE = 4_000
 LONGEST_DRAWN = 16
@@ -90,6 +90,7 @@ def singular(word: str) -> str:
     return word
 
 
+@lru_cache(maxsize=4096)
 def stems(text: str) -> tuple[str, ...]:
     """The words of a name in singular, without possessive endings."""
     return tuple(singular(re.sub(r"'s?$", "", word)) for word in words(text))

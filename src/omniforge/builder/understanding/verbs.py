@@ -44,51 +44,59 @@ _TABLE: dict[Deed, str] = {
     "load take see report recap analyse analyze inspect identify export examine gather browse fish hunt "
     "source obtain survey study skim pick",
     Deed.WATCH: "monitor watch track follow observe keep",
-    Deed.FETCH: "fetch download crawl scrape",
+    Deed.FETCH: "fetch download crawl scrape call poll visit hit",
     Deed.BRIEF: "brief",
     Deed.POST: "post send share tell ask page notify message ping alert announce inform email e-mail mail "
     "forward warn remind "
     "publish drop broadcast dm text deliver let submit nudge buzz msg circulate distribute dispatch relay "
-    "advise prompt chase welcome greet congratulate cross-post crosspost repost",
+    "advise prompt invite chase nag shoot sling fling zip thank welcome greet acknowledge congratulate "
+    "cross-post crosspost repost",
     Deed.CREATE: "create add open file log raise save store insert append register record book schedule "
     "enter "
     "provision document generate lodge note",
     Deed.UPDATE: "update change set mark move close reopen assign tag label edit resolve complete tick "
     "archive rename "
-    "unassign relabel reassign link amend modify adjust flip switch bump refresh cancel",
+    "unassign relabel reassign link amend comment modify adjust flip switch bump refresh cancel",
     Deed.COPY: "copy transfer sync synchronise synchronize import push mirror migrate",
-    Deed.SUMMARISE: "summarise summarize condense combine merge consolidate sum aggregate bundle boil unite distil distill compress",
+    Deed.SUMMARISE: "summarise summarize condense combine merge consolidate bundle boil unite distil "
+    "distill compress shorten trim",
     Deed.TRANSFORM: "convert calculate compute transform reformat clean round dedupe deduplicate "
     "normalise normalize "
-    "sort filter total turn map group rank work figure tally average reorder rearrange anonymise anonymize redact "
-    "format strip split enrich multiply subtract divide",
+    "sort filter total turn map group rank work figure tally average reorder rearrange anonymise anonymize "
+    "redact "
+    "select choose sum aggregate format strip split enrich multiply subtract divide",
     Deed.COMPARE: "compare reconcile contrast diff cross-check crosscheck cross-reference",
     Deed.EXTRACT: "extract parse capture ocr transcribe digitise digitize lift pluck",
     Deed.FILL: "fill populate prefill pre-fill autofill",
     Deed.MATCH: "match pair",
-    Deed.CHECK: "check verify validate ensure double-check doublecheck review audit vet test",
+    Deed.CHECK: "check verify validate ensure double-check doublecheck review audit vet test confirm",
     Deed.DECIDE: "approve reject accept decline deny refuse escalate okay greenlight",
     Deed.FOLLOW: "judge translate rewrite classify answer reply respond rate assess evaluate suggest propose "
     "paraphrase proofread categorise categorize explain interpret brainstorm draft phrase recommend "
     "apologise "
     "apologize polish prioritise prioritize grade score critique triage diagnose personalise personalize "
-    "tailor forecast predict simplify shorten",
+    "tailor qualify forecast predict simplify",
     Deed.STOP: "stop end abort quit",
     Deed.FLAG: "flag highlight",
     Deed.WRITE: "write prepare make put build produce compose",
     Deed.PLACE: "chuck stick pop dump throw toss bung plonk slap shove lob place feed pipe route pass hand "
-    "direct funnel paste slot",
-    Deed.LIGHT: "decide do have give use run start perform carry want need try apply",
+    "direct funnel paste slot leave jot scribble",
+    Deed.LIGHT: "ignore skip decide do have give use run start perform carry want need try apply",
 }
 _IRREGULAR = {
+    "canceled": "cancel", "canceling": "cancel", "labeled": "label",
     "sent": "send", "told": "tell", "written": "write", "wrote": "write", "found": "find",
     "got": "get", "taken": "take", "took": "take", "made": "make", "put": "put", "set": "set",
     "let": "let", "built": "build", "done": "do", "did": "do", "has": "have", "had": "have",
     "given": "give", "gave": "give", "kept": "keep", "shown": "show", "seen": "see", "saw": "see",
-    "ran": "run", "fed": "feed", "stuck": "stick", "thrown": "throw", "threw": "throw", "split": "split", "gone": "go", "drawn": "draw", "chosen": "choose", "does": "do", "goes": "go",
+    "ran": "run", "fed": "feed", "stuck": "stick", "thrown": "throw", "threw": "throw", "split": "split",
+    "gone": "go", "drawn": "draw", "chosen": "choose", "does": "do", "goes": "go",
 }  # fmt: skip
 _DOUBLING = frozenset(
-    words("get put set log drop tag scan map grab let sum run flag stop pop slap lob skim strip split")
+    words(
+        "get put set log drop tag scan map grab let sum run flag stop pop slap lob skim strip split submit "
+        "transfer trim ship plan pin cancel label"
+    )
 )
 NOUNS_TOO = frozenset(
     words("""
@@ -96,8 +104,11 @@ NOUNS_TOO = frozenset(
     plan record mark open close issue alert ping text change set move search query brief pull start
     watch track round total answer reply rate post document complete schedule book draft flag count
     look show map sort drop copy import export tag mail sum end stop need want use run filter order
-    name group rank work figure ask page link text stick pop feed route pass hand place note test score
+    name group rank work figure ask page link text
+    call visit hit poll stick pop feed route pass hand place note test score
     format split bump switch study survey pick source lift grade dump cancel welcome prompt average
+    store bundle judge contrast pair process batch bill capture
+    stock trade purchase refund transfer download crawl raise record register insert close shoot
     """)
 )
 """Verbs that are just as often names of things or kinds ("open issues")."""
@@ -149,7 +160,9 @@ _STARTS_OBJECT = re.compile(
     r"which|only|how|through|at|out|up|overdue|pending|late|urgent|latest|incomplete|unknown|missing|"
     r"where|when|"
     r"results?|people|against|between|of it|of them|everything|anything|customers?|clients?|users?|"
-    r"yesterday's|today's|last|recent|again|by|as|otherwise|#[\w-]+|@[\w-]+|\d[\w%.,]*|[$€£]\d.*|zz\w+)$",
+    r"similar|duplicate|old|stale|important|interesting|relevant|key|main|critical|negative|positive|"
+    r"failed|best|top|worst|next|yesterday's|today's|last|recent|again|by|as|otherwise|#[\w-]+|@[\w-]+|"
+    r"\d[\w%.,]*|[$€£]\d.*|zz\w+)$",
     re.IGNORECASE,
 )
 
@@ -160,7 +173,7 @@ _HAPPENING = re.compile(
 
 
 def is_a_thing(said: list[str]) -> bool:
-    """Words that open with a name although it could be a verb: "open issues labelled bug", "updates from …"."""
+    """Words that open with a name although it could be a verb ("open issues labelled bug")."""
     verb = VERBS[said[0].lower().strip("'\"")]
     if verb.form is Form.THIRD and verb.lemma in (
         "report",
@@ -174,7 +187,14 @@ def is_a_thing(said: list[str]) -> bool:
         return True
     if verb.lemma not in ("open", "close", "complete") or verb.form not in (Form.BASE, Form.PAST):
         return False
-    return len(said) > 2 and re.match(r"[a-z]+s$", said[1]) is not None and not _STARTS_OBJECT.match(said[1])
+    return (
+        len(said) > 1 and re.match(r"[a-z]+s,?$", said[1]) is not None and not _STARTS_OBJECT.match(said[1])
+    )
+
+
+_AUXILIARY = re.compile(
+    r"(?:is|are|was|were|has|have|had|goes|gets|comes|does|will|should|must|can|could|would)$", re.IGNORECASE
+)
 
 
 def verb_at(said: list[str], at: int, *, sure: bool, services: frozenset[str] = frozenset()) -> Verb | None:
@@ -193,8 +213,16 @@ def verb_at(said: list[str], at: int, *, sure: bool, services: frozenset[str] = 
             if following.lower() in ("a", "an", "the", "it", "them", "one", "this", "that", "all")
             else None
         )
+    if _AUXILIARY.match(following) and not sure:
+        return None
     if not following:
-        bare = verb.deed in (Deed.DECIDE, Deed.SUMMARISE, Deed.COMPARE, Deed.STOP) or verb.lemma in (
+        bare = verb.deed in (
+            Deed.DECIDE,
+            Deed.SUMMARISE,
+            Deed.COMPARE,
+            Deed.STOP,
+            Deed.TRANSFORM,
+        ) or verb.lemma in (
             "review",
             "answer",
             "reply",

@@ -34,7 +34,8 @@ _PATTERN = re.compile(
     | (?:this|current|the\s+current)\s+(?P<this>week|month)(?:'s)?(?:\s+so\s+far)?
     | (?P<todate>week|month)[\s-]to[\s-]date
     | (?P<single>yesterday|today)(?:'s)?
-    | (?P<all>all[\s-]time|no\s+time\s+limit|any\s+time|everything\s+ever
+    | (?P<all>all[\s-]time|no\s+time\s+limit|any\s+time(?!\s+(?:the\s+|our\s+|a\s+)?[a-z]+\s+[a-z]+s\b)
+        |everything\s+ever
         |(?:regardless|independent)\s+of\s+(?:the\s+)?(?:date|time|when))
     )(?![\w])""",
     re.IGNORECASE | re.VERBOSE,
@@ -87,3 +88,15 @@ def window_words(window: str) -> str:
     if match := re.fullmatch(r"last_(\d+)_days", window):
         return "the last 24 hours" if match[1] == "1" else f"the last {match[1]} days"
     return f"since {window.removeprefix('since_').capitalize()}"
+
+
+def day_words(name: str) -> str:
+    """A stretch of days that a date is tested against: `this_week` is the whole week, `report` the time that
+    the report covers."""
+    if name == "report":
+        return "the time covered"
+    if match := re.fullmatch(r"next_(\d+)_days", name):
+        return f"the next {match[1]} days"
+    if name in ("today", "tomorrow", "this_week", "next_week", "this_month", "next_month"):
+        return name.replace("_", " ")
+    return window_words(name)

@@ -27,6 +27,24 @@ _PLACES = {
     "austria": "Europe/Vienna",
     "netherlands": "Europe/Amsterdam",
     "ireland": "Europe/Dublin",
+    "japan": "Asia/Tokyo",
+    "australia": "Australia/Sydney",
+    "portugal": "Europe/Lisbon",
+    "sweden": "Europe/Stockholm",
+    "norway": "Europe/Oslo",
+    "denmark": "Europe/Copenhagen",
+    "finland": "Europe/Helsinki",
+    "poland": "Europe/Warsaw",
+    "belgium": "Europe/Brussels",
+    "greece": "Europe/Athens",
+    "scotland": "Europe/London",
+    "wales": "Europe/London",
+    "korea": "Asia/Seoul",
+    "california": "America/Los_Angeles",
+    "texas": "America/Chicago",
+    "florida": "America/New_York",
+    "east coast": "America/New_York",
+    "west coast": "America/Los_Angeles",
     "india": "Asia/Kolkata",
     "indian": "Asia/Kolkata",
     "china": "Asia/Shanghai",
@@ -117,7 +135,8 @@ _REGIONS = (
     "Pacific",
 )
 _BEFORE = re.compile(
-    r"(?:\d|[ap]\.?m\.?|noon|midnight|o'clock|morning|afternoon|evening|zone|(?:i'm|i am|we're|we are|live|"
+    r"(?:\d|[ap]\.?m\.?|noon|midnight|o'clock|sharp|morning|afternoon|evening|zone|days?|mon|tues?|wed|"
+    r"thurs?|fri|sat|sun|weekends?|month|(?:i'm|i am|we're|we are|live|"
     r"based|"
     r"located|team is|office is|everyone is|everybody is) (?:in|on|at))[\s,(]*(?:is |to |in |on |of |at |"
     r": ?|= ?|as )*$",

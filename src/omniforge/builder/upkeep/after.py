@@ -41,6 +41,8 @@ def resume(  # noqa: C901, PLR0912 - one line for each outcome
             return _distributed(state, matter, outcome, facts)
         case got.SharedIt():
             return _shared(state, matter, outcome, facts)
+        case got.OthersTold(people=people):
+            return end(state, matter, say.others_told_text(people), facts, quoted=people)
         case got.TakenBack(stopped=stopped):
             return end(state, matter, say.taken_back_text(matter.name, stopped), facts)
         case got.Done():
@@ -63,6 +65,12 @@ def resume(  # noqa: C901, PLR0912 - one line for each outcome
             return _not_done(state, matter, outcome, facts)
         case _:
             return pose(state, facts)
+
+
+def offer_to_tell(state: ConversationState, agent_id: str, name: str, how_many: int, facts: Facts) -> Turn:
+    """Others have an agent that was changed just now: shall they hear of it?"""
+    matter = Matter(deed=Deed.TELL, under=state.pending, agent_id=agent_id, name=name)
+    return sure(state, matter, [say.tell_others_question(how_many)], "Yes, tell them", facts)
 
 
 def _looked(state: ConversationState, matter: Matter, seen: got.Looked, facts: Facts) -> Turn:

@@ -80,6 +80,8 @@ class Upkeeper:
                 return told.TakenBack((await self.agents.get(actor, agent_id)).name, len(stopped))
             case told.Distribute(agent_id):
                 return await self._distribute(actor, agent_id)
+            case told.TellOthers(agent_id):
+                return told.OthersTold(tuple(await self.agents.sharing.tell_others(actor, agent_id)))
             case told.PauseIt(agent_id):
                 agent = await self.agents.pause(actor, agent_id)
                 return told.Done("paused", agent.id, agent.name, await self._running(actor, agent_id))

@@ -90,6 +90,13 @@ class Distribute(UpkeepRequest):
 
 
 @dataclass(frozen=True, slots=True)
+class TellOthers(UpkeepRequest):
+    """Leave a note on its newest version for everybody else who has it. → OthersTold."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class PauseIt(UpkeepRequest):
     """→ Done."""
 
@@ -285,6 +292,11 @@ class Distributed(UpkeepOutcome):
     name: str
     current: int
     holders: tuple[tuple[str, str, int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OthersTold(UpkeepOutcome):
+    people: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

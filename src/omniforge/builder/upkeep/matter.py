@@ -29,6 +29,7 @@ class Deed(StrEnum):
     RENAME = "rename"
     FINISH = "finish"
     BRING_BACK = "bring_back"
+    TELL = "tell"
 
 
 class Asking(StrEnum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from omniforge.builder.exchange import AgentSeen, Facts, Turn, UpkeepRequest
+from omniforge.builder.naming import told_apart
 from omniforge.builder.questions import pose
 from omniforge.builder.replies import choices_card
 from omniforge.builder.state import ConversationState, ListItem, Pending
@@ -150,8 +151,8 @@ def _renaming(state: ConversationState, matter: Matter, new: str, facts: Facts) 
 
 
 def _which(state: ConversationState, matter: Matter, found: Sequence[AgentSeen], facts: Facts) -> Turn:
-    items = tuple(ListItem(id=agent.id, name=agent.name) for agent in found[:MOST_LISTED])
-    names = [item.name for item in items]
+    names = told_apart(found[:MOST_LISTED])
+    items = tuple(ListItem(id=agent.id, name=name) for agent, name in zip(found, names, strict=False))
     rows = "\n".join(f"- **{chr(65 + n)}** {name}" for n, name in enumerate(names))
     state = state.but(last_list=items, quoted=(*state.quoted, *names))
     cards = [choices_card("Agents", items)]
@@ -160,7 +161,8 @@ def _which(state: ConversationState, matter: Matter, found: Sequence[AgentSeen],
 
 
 def _list(state: ConversationState, facts: Facts) -> Turn:
-    lines = [_line(agent) for agent in facts.agents[:MOST_LISTED]]
+    names = told_apart(facts.agents[:MOST_LISTED])
+    lines = [_line(agent, name) for agent, name in zip(facts.agents, names, strict=False)]
     note = "Your agents:\n\n" + "\n".join(lines) if lines else say.NO_AGENTS
     if len(facts.agents) > MOST_LISTED:
         note += f"\n\n… and {len(facts.agents) - MOST_LISTED} more."
@@ -171,8 +173,8 @@ def _list(state: ConversationState, facts: Facts) -> Turn:
     return pose(state.noted(note), facts)
 
 
-def _line(agent: AgentSeen) -> str:
-    parts = [f"- **{agent.name}**: {say.STATUS_WORDS.get(agent.status, agent.status)}"]
+def _line(agent: AgentSeen, name: str) -> str:
+    parts = [f"- **{name}**: {say.STATUS_WORDS.get(agent.status, agent.status)}"]
     if agent.next_run:
         parts.append(f"next run {moment_words(agent.next_run, agent.timezone)}")
     if agent.last_run:
@@ -219,6 +221,7 @@ _ON_YES: dict[Deed, Callable[[Matter], UpkeepRequest]] = {
         m.agent_id, m.mode, ("tenant",) if m.everybody else tuple(person.id for person in m.people)
     ),
     Deed.UNSHARE: lambda m: ask.TakeBack(m.agent_id),
+    Deed.TELL: lambda m: ask.TellOthers(m.agent_id),
 }
 
 
@@ -339,4 +342,5 @@ def _is_answer(matter: Matter, deed: Deed, reading: Reading) -> bool:
 
 
 def _dropped(state: ConversationState, matter: Matter, facts: Facts) -> Turn:
-    return pose(closed(state, matter).noted(say.NOTHING_CHANGED), facts)
+    note = say.NOBODY_TOLD if matter.deed is Deed.TELL else say.NOTHING_CHANGED
+    return pose(closed(state, matter).noted(note), facts)

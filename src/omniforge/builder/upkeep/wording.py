@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from omniforge.builder.naming import STATUS_WORDS
 from omniforge.builder.understanding.cron_words import moment_words
 from omniforge.builder.understanding.text import listed
 from omniforge.builder.upkeep.exchange import (
@@ -21,12 +22,6 @@ from omniforge.builder.upkeep.exchange import (
     WentBack,
 )
 
-STATUS_WORDS = {
-    "active": "switched on",
-    "paused": "paused",
-    "draft": "a draft, not switched on yet",
-    "archived": "deleted",
-}
 STEP_WORDS = {
     "pending": "waits its turn",
     "running": "is at work",
@@ -36,6 +31,7 @@ STEP_WORDS = {
     "failed": "did not work",
     "cancelled": "was stopped",
 }
+NOBODY_TOLD = "Then nobody is told."
 NOTHING_CHANGED = "All right, nothing was changed."
 NO_AGENTS = "You have no agents yet. Tell me what you'd like to have done, and I make one."
 NOT_SURE = "I'd rather not guess whether that was a yes."
@@ -71,7 +67,11 @@ def run_text(run: RunOver) -> str:
 
 
 def draft_text(name: str) -> str:
-    return f"**{name}** is a draft, so it does not run yet. **A** I test it now, on sample data, and nothing is changed. **B** We finish it together: connect, choose, test, switch on."
+    return (
+        f"**{name}** is a draft, so it does not run yet.\n\n"
+        "- **A** I test it now, on sample data, and nothing is changed.\n"
+        "- **B** We finish it together: connect, choose, test, switch on."
+    )
 
 
 def details_text(seen: Looked) -> str:
@@ -116,6 +116,17 @@ def share_question(seen: Looked, who: str) -> str:
         "- **A** A template: each gets an own copy as a draft, and connects own accounts. Nothing of your accounts or data goes along.\n"
         "- **B** A team agent: all use this one agent with its connection. They can look at it and run it; you and admins change it."
     )
+
+
+def tell_others_question(how_many: int) -> str:
+    whom = "the other person who has it" if how_many == 1 else f"the {how_many} others who have it"
+    return f"Shall I tell {whom}? I'd leave a note in the inbox here, with what was changed."
+
+
+def others_told_text(people: Sequence[str]) -> str:
+    if not people:
+        return "There is nobody else any more, so nobody was told."
+    return f"I left a note for {listed([f'**{person}**' for person in people])} in their inbox here."
 
 
 def whom_question(people: Sequence[str]) -> str:

@@ -1,0 +1,1 @@
+"""The board: specs, tickets and tasks that move by evidence."""
