@@ -232,7 +232,10 @@ async def test_a_briefing_is_made_for_a_row_that_is_added_afterwards(
             await asyncio.sleep(0.05)
     assert [(one["status"], one["triggered_by"]) for one in ran] == [("completed", "event:notion")]
     assert "Board dinner" in ran[0]["result"]["text"]
-    (note,) = (await server.ask("GET", "/inbox"))["items"]
+    async with asyncio.timeout(30):
+        while not (items := (await server.ask("GET", "/inbox"))["items"]):
+            await asyncio.sleep(0.05)
+    (note,) = items
     assert (note["execution_id"], "Board dinner" in note["text"]) == (ran[0]["id"], True)
     async with Terminal(server) as sandra:
         assert "last run" in await sandra.say("status")

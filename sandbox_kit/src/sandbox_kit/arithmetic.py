@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from decimal import Decimal, DivisionByZero, InvalidOperation, localcontext
 from typing import Any
 
@@ -43,7 +42,8 @@ def check_formula(formula: str) -> list[str]:
         names.append(name)
         return Decimal(1)
 
-    with suppress(DivisionByZero, InvalidOperation):  # ones in place of fields say nothing about the sum
+    with localcontext() as context:
+        context.clear_traps()  # ones in place of fields say nothing about the sum: it is read to its end
         _Reading(formula, note).whole()
     return names
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -51,6 +51,22 @@ class Bell:
         return self._rung
 
 
+class Approval(TypedDict, total=False):
+    """What somebody approves.
+
+    accept_no_effect: a test with nothing to do in it will do, if it showed every step all the same.
+    bounds: where effects may go whose place the data decide.
+    tell_team: without it whoever calls sees to it that those who use the agent hear of the new version.
+    """
+
+    test_id: str | None
+    manifest_hash: str | None
+    expected_version: int | None
+    accept_no_effect: bool
+    bounds: Sequence[Bound]
+    tell_team: bool
+
+
 class Activation:
     def __init__(  # noqa: PLR0917 - one collaborator per room
         self, db: Database, launch: Launch, events: EventLog, inbox: Inbox, clock: Clock, ears: Ears
@@ -64,16 +80,15 @@ class Activation:
         actor: Actor,
         row: AgentRow,
         *,
-        test_id: str | None,
-        manifest_hash: str | None,
-        expected_version: int | None,
+        test_id: str | None = None,
+        manifest_hash: str | None = None,
+        expected_version: int | None = None,
         accept_no_effect: bool = False,
         bounds: Sequence[Bound] = (),
         tell_team: bool = True,
     ) -> None:
         """Switch on what was tested and approved. Resuming an unchanged agent needs neither.
 
-        accept_no_effect: a test with nothing to do in it will do, if it showed every step all the same.
         Errors: VersionConflict; Invalid with the codes not_tested, connection_missing, manifest_not_approved,
         bound_needed (an effect goes where the data decide, and nobody said where it may).
         """

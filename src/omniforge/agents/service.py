@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from omniforge.agents import access, finding, rules, schedule, store, views
-from omniforge.agents.activation import Activation, check_version
+from omniforge.agents.activation import Activation, Approval, check_version
 from omniforge.agents.audience import AgentAudience
 from omniforge.agents.cases import Cases
 from omniforge.agents.content import AgentDraft, AgentStatus, SharingLevel, Suite, TestMode
@@ -24,7 +24,7 @@ from omniforge.agents.people import name_of
 from omniforge.agents.planner import plan_for_agent
 from omniforge.agents.public_skills import current
 from omniforge.agents.rooms import Connections, Skills, StoredSkill
-from omniforge.agents.schemas import Agent, Bound, ScheduleView, TestReport
+from omniforge.agents.schemas import Agent, ScheduleView, TestReport
 from omniforge.agents.sharing import Sharing
 from omniforge.agents.store import AgentRow
 from omniforge.agents.trials import Trials, Wish
@@ -304,31 +304,10 @@ class AgentService:
         await self.known(actor, (await self.trials.get(actor, test_id)).agent_id)
         return await self.trials.wait(actor, test_id, timeout)
 
-    async def activate(
-        self,
-        actor: Actor,
-        agent_id: str,
-        *,
-        test_id: str | None = None,
-        manifest_hash: str | None = None,
-        expected_version: int | None = None,
-        accept_no_effect: bool = False,
-        bounds: Sequence[Bound] = (),
-        tell_team: bool = True,
-    ) -> Agent:
-        """Switch on what was tested and approved; or resume a paused agent that was not changed. Without
-        `tell_team` whoever calls sees to it that those who use it hear of the new version."""
+    async def activate(self, actor: Actor, agent_id: str, **approval: Unpack[Approval]) -> Agent:
+        """Switch on what was tested and approved; or resume a paused agent that was not changed."""
         row = await self._editable(actor, agent_id)
-        await self.activation.activate(
-            actor,
-            row,
-            test_id=test_id,
-            manifest_hash=manifest_hash,
-            expected_version=expected_version,
-            accept_no_effect=accept_no_effect,
-            bounds=bounds,
-            tell_team=tell_team,
-        )
+        await self.activation.activate(actor, row, **approval)
         return await self.get(actor, agent_id)
 
     async def pause(self, actor: Actor, agent_id: str, reason: str = "") -> Agent:

@@ -87,21 +87,19 @@ def test_declined() -> str:
 
 def test_text(test: TestFinished, state: ConversationState, title: str) -> str:
     if test.verdict == "passed":
-        own = works_on_documents(state) and state.example is None
-        sample = (
-            " with **sample data**, not your own"
-            if test.sample_data
-            else " with **sample data**, not your own"
-            if own
-            else ""
-        )
+        given = works_on_documents(state) and state.example is not None
+        if given and not (test.sample_data and state.outline.services):
+            data = " on what you gave me"
+        else:
+            sample = test.sample_data or works_on_documents(state)
+            data = " with **sample data**, not your own" if sample else ""
         shown = test.report.strip() or "(nothing is written, as it only does something outside)"
         what = result_word(state)
         done = (
             "This was done for real." if test.mode == "live" else "In this test nothing was changed or sent."
         )
         return (
-            f"Here is the {what} from the test{sample}:\n\n---\n\n{shown}\n\n---\n\n"
+            f"Here is the {what} from the test{data}:\n\n---\n\n{shown}\n\n---\n\n"
             f"{steps_text(test.steps)}**What it does:** {effect_words(test, state, title)}. {done}"
         )
     if test.verdict == "no_effect":
