@@ -262,6 +262,10 @@ def test_wide_tools_hooks_and_programs_are_found() -> None:
     assert found >= {"wide_tools", "hooks", "binary"}
 
 
+FOR_PEOPLE = {"spec-to-tickets": {"wide_tools", "network", "reads_secrets"}}
+"""Skills that a person starts beside the board: they talk to it with a key, and people are told so."""
+
+
 def test_an_honest_skill_has_nothing_to_hide() -> None:
     shipped = Path(__file__).resolve().parents[2] / "skills"
     for folder in sorted(path for path in shipped.iterdir() if path.is_dir()):
@@ -270,8 +274,8 @@ def test_an_honest_skill_has_nothing_to_hide() -> None:
             for path in folder.rglob("*")
             if path.is_file() and "__pycache__" not in path.parts
         }
-        heavy = [finding for finding in risks(files) if finding.weight == "high"]
-        assert heavy == [], folder.name
+        heavy = {finding.code for finding in risks(files) if finding.weight == "high"}
+        assert heavy == FOR_PEOPLE.get(folder.name, set()), folder.name
     emoji = "Family \U0001f468\u200d\U0001f469\u200d\U0001f467 and \u0645\u06cc\u200c\u062e\u0648.".encode()
     assert risks({"SKILL.md": SKILL + emoji}) == []
 
