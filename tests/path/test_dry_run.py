@@ -191,6 +191,17 @@ async def test_a_fault_is_tried_from_its_step_on_and_what_comes_before_is_not_do
     assert rows["write-log", "conflict"]["effects"] == []
 
 
+async def test_a_whole_matrix_comes_to_its_end_though_nobody_waits_for_it(house: Installation) -> None:
+    agent = await make(house)
+    test_id = await house.agents.start_test(MAYA, agent.id, TestMode.DRY, suite=Suite.FULL)
+    async with asyncio.timeout(120):
+        while (await house.agents.trials.get(MAYA, test_id)).report is None:
+            await asyncio.sleep(0.05)
+    report = await house.agents.await_test(MAYA, test_id, 0)
+    assert len(report.faults) == 17
+    assert {row["status"] for row in report.faults} >= {"waiting", "failed", "completed"}
+
+
 async def test_what_was_done_before_a_fault_is_told(house: Installation) -> None:
     reads, writes = LOGBOOK["skills"]
     again = {**writes, "key": "write-again", "order": 3, "when": None}

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from omniforge.agents import access, readings, store
-from omniforge.agents.audience import asker_of
+from omniforge.agents.audience import SUBJECT, asker_of
 from omniforge.agents.content import ExecutionStatus
-from omniforge.agents.executions import Executions
+from omniforge.agents.executions import Executions, read
 from omniforge.agents.inbox import Inbox
 from omniforge.agents.people import bookkeeper
 from omniforge.agents.readings import Reading
@@ -21,6 +21,7 @@ from omniforge.core.errors import NotFound
 from omniforge.db import Database
 from omniforge.engine.events import EventRow
 from omniforge.runs.service import Mode
+from omniforge.runs.shown import RunView
 
 Json = dict[str, Any]
 
@@ -40,10 +41,13 @@ class Outcomes:
 
     async def on_run_finished(self, event: EventRow, tenant_id: str) -> None:
         """Count a live run and deliver its result or failure; keep the report of a test."""
-        reading = await self._reading(event, tenant_id)
-        if reading is None:
-            await self.trials.settle_probe(tenant_id, str(event.run_id))
+        view = await self._view(event, tenant_id)
+        if view is None:
             return
+        if not view.run.subject.startswith(SUBJECT):
+            await self.trials.settle_probe(tenant_id, view.run.subject)
+            return
+        reading = read(view)
         if reading.run["mode"] != Mode.LIVE.value or reading.run["trigger_type"] == TRIGGER:
             await self.trials.settle_run(tenant_id, reading.run["id"])
             return
@@ -52,10 +56,17 @@ class Outcomes:
             await self._settle(session, tenant_id, reading, effects)
 
     async def on_run_waiting(self, event: EventRow, tenant_id: str) -> None:
-        """Tell the owner that a live run waits for somebody."""
-        reading = await self._reading(event, tenant_id)
-        if reading is None or reading.run["mode"] != Mode.LIVE.value:
+        """Tell the owner that a live run waits for somebody; to a test that is an end."""
+        view = await self._view(event, tenant_id)
+        if view is None:
             return
+        if not view.run.subject.startswith(SUBJECT):
+            await self.trials.settle_probe(tenant_id, view.run.subject)
+            return
+        if view.run.mode != Mode.LIVE.value:
+            await self.trials.settle_run(tenant_id, view.run.id)
+            return
+        reading = read(view)
         reasons = json.loads(event.payload).get("waiting_for", {})
         run_id = reading.run["id"]
         told = await self.executions.told(tenant_id, run_id, ["step.waiting"])
@@ -74,10 +85,10 @@ class Outcomes:
                 run_id=run_id,
             )
 
-    async def _reading(self, event: EventRow, tenant_id: str) -> Reading | None:
-        """The agent's run that an event is about; None when it is about anything else."""
+    async def _view(self, event: EventRow, tenant_id: str) -> RunView | None:
+        """The run that an event is about; None when nobody knows it."""
         try:
-            return await self.executions.reading(bookkeeper(tenant_id), str(event.run_id))
+            return await self.executions.runs.get_run(bookkeeper(tenant_id), str(event.run_id))
         except NotFound:
             return None
 

@@ -264,13 +264,11 @@ class Trials:
         if row is not None:
             await self.settle(row)
 
-    async def settle_probe(self, tenant_id: str, run_id: str) -> None:
-        """Go on with the test that this run beside it belongs to, once few are left under way."""
-        keeper = bookkeeper(tenant_id)
-        view = await self.executions.runs.get_run(keeper, run_id)
-        subject = view.run.subject
+    async def settle_probe(self, tenant_id: str, subject: str) -> None:
+        """Go on with the test that a run of this subject stands beside, once few are left under way."""
         if not subject.startswith(PROBES):
             return
+        keeper = bookkeeper(tenant_id)
         _, left = await self.executions.runs.list_runs(keeper, subject=subject, status=UNFINISHED, limit=1)
         if left in (0, FEW_LEFT):
             async with self.db.read() as session:
