@@ -62,7 +62,7 @@ WORDS = {
 }
 _OPENING = re.compile(
     r"\b(?:when(?:ever)?|for (?:each|every|any)|each time|every time|as soon as|once|"
-    r"on (?:each|every)|after)\b"
+    r"on (?:each|every)|after|if(?= (?:an?|any|some\w*|one)\b))\b"
     r"(?P<rest>[^,.;]*)",
     re.IGNORECASE,
 )

@@ -7,7 +7,19 @@ from collections.abc import Sequence
 
 from omniforge.builder.design import Design, place_of
 from omniforge.builder.exchange import AgentSeen
-from omniforge.builder.outline import Brief, Check, Compare, Decide, Extract, Fill, Match, Part, Post, Report
+from omniforge.builder.outline import (
+    Brief,
+    Check,
+    Compare,
+    Decide,
+    Extract,
+    Fetch,
+    Fill,
+    Match,
+    Part,
+    Post,
+    Report,
+)
 from omniforge.builder.understanding.text import singular, words
 
 STATUS_WORDS = {
@@ -69,6 +81,12 @@ def agent_name(design: Design) -> str:
     first = design.parts[0] if design.parts else None
     if first is None:
         return "Agent"
+    if isinstance(first.does, Post) and first.does.place:
+        what = "reminder" if first.does.text.startswith("Reminder") else "message"
+        where = " ".join(re.findall(r"[^\W_]+", first.does.place.name.partition("@")[0]))
+        return " ".join(part for part in (cadence(design), where, what) if part).title()[:60]
+    if isinstance(first.does, Fetch) and first.does.url:
+        return f"{_called(first.does.url).title()} {'Watch' if len(design.parts) > 1 else 'Page'}"[:60]
     return " ".join(word.capitalize() for word in first.key.split("-"))[:60]
 
 

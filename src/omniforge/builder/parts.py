@@ -41,6 +41,19 @@ _BY = re.compile(r"\b(?:by|with the same|on|using) (?:the |its |their )?(?P<what
 _URGENT = re.compile(r"\burgent(?:ly)?\b|\bimportant\b|\balarm\b", re.I)
 _SHORT = re.compile(r"\b(?:summar(?:y|ise|ize)|short|brief)\b", re.I)
 _LINK = re.compile(r"\blink\b", re.I)
+_SAYS = re.compile(
+    r"says? (?P<text>.{1,200}?) (?:in|to|on|at) (?:the |our |my )?(?:[#@]|slack\b|channel\b)", re.I
+)
+_REMINDS = re.compile(
+    r"(?:remind|prompt|nudge|ask|tell) (?:.{1,60}?) to (?P<does>[a-z].{1,300}?)[ .!]*$", re.I
+)
+_THEIRS = re.compile(r"\b(?:their|his|her|they|themselves)\b", re.IGNORECASE)
+_YOURS = {"their": "your", "his": "your", "her": "your", "they": "you", "themselves": "yourselves"}
+_COUNTS = re.compile(
+    r"\w+ (?:.{0,20}?)(?:the |a )?(?:total )?(?:number|count) of (?P<what>[\w -]{2,60}?)"
+    r"(?= (?:from|in|at|on|to|that|which|by|via)\b| ?[#@,.]|$)",
+    re.IGNORECASE,
+)
 _VARIANCE = re.compile(r"\bvariance\b(?!_)")
 _NONE_FOUND = re.compile(
     r"\b(?:no match|none|nothing|not found|no such|isn't there|is missing|without a match)\b"
@@ -185,6 +198,8 @@ def _post(clause: Clause, said: str, place: Place | None) -> Post:
     urgent = _URGENT.search(re.sub(r"#[\w-]+", " ", said)) is not None
     if quoted:
         return Post(place=place, content=Content.TEXT, text=quoted[1], urgent=urgent)
+    if own := _own_words(said, told=bool(clause.needs)):
+        return Post(place=place, content=Content.TEXT, text=own, urgent=urgent)
     if _SHORT.search(clause.object) or _SHORT.search(said):
         return Post(
             place=place,
@@ -192,6 +207,20 @@ def _post(clause: Clause, said: str, place: Place | None) -> Post:
             urgent=urgent,
         )
     return Post(place=place, urgent=urgent)
+
+
+def _own_words(said: str, *, told: bool) -> str:
+    """What a message says although nothing is quoted: "say hello in #sales", "remind #team to fill in their
+    hours", and of what was found (`told`) "post the number of open issues"."""
+    if spoken := _SAYS.match(said):
+        text = spoken["text"].strip()
+        return text[:1].upper() + text[1:]
+    if not told and (duty := _REMINDS.match(said)):
+        does = _THEIRS.sub(lambda found: _YOURS[found.group().casefold()], duty["does"].strip())
+        return f"Reminder: please {does}."
+    if told and (counted := _COUNTS.match(said)):
+        return f"{counted['what'].strip().capitalize()}: {{items}}"
+    return ""
 
 
 def _compare(said: str) -> Compare:

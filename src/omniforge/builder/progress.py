@@ -37,6 +37,7 @@ from omniforge.builder.problems import unfit_words
 from omniforge.builder.questions import pose
 from omniforge.builder.state import ConversationState, Link, ListItem, Pending, Resource
 from omniforge.builder.understanding.filters import take_filters
+from omniforge.builder.understanding.shaping import Only
 from omniforge.builder.understanding.slots import read_slots
 from omniforge.builder.understanding.things import without_things
 from omniforge.builder.wanted import filtered
@@ -44,7 +45,7 @@ from omniforge.core.errors import OmniForgeError
 
 _SHAPE_CUE = re.compile(
     r"\b(?:with|including|includes?|show(?:ing|s)?|cover(?:ing|s)?|contain(?:ing|s)?|list(?:ing|s)?|"
-    r"grouped|sorted)\b(?P<rest>.+)$",
+    r"group(?:ed|ing)?|sort(?:ed|ing)?|order(?:ed|ing)?|rank(?:ed|ing)?)\b(?P<rest>.+)$",
     re.IGNORECASE,
 )
 
@@ -261,6 +262,17 @@ def _detailed(state: ConversationState, facts: Facts) -> ConversationState | Tur
     return state
 
 
+def _timed(state: ConversationState, facts: Facts) -> ConversationState | Turn:
+    """A time that was said and is not clear is asked about before anything is suggested in its place."""
+    unclear = state.unclear
+    if unclear is None:
+        return state
+    state = state.but(unclear=None)
+    if state.slots.said("schedule"):
+        return state
+    return pose(state.but(pending=Pending.OFFER, offer=unclear.offer).noted(unclear.question), facts)
+
+
 def _question_for(still: list[str]) -> Pending:
     match still[0]:
         case "content":
@@ -282,6 +294,7 @@ _STEPS: tuple[Callable[[ConversationState, Facts], ConversationState | Turn], ..
     described,
     filtered,
     _recalled,
+    _timed,
     _detailed,
 )
 
@@ -295,8 +308,14 @@ def to_summary(state: ConversationState, facts: Facts) -> Turn:
 
 
 def places_known(state: ConversationState) -> tuple[Resource, ...]:
-    """Places whose fields were read, so that sample data can take their shape."""
-    return tuple(r for found in state.resources.values() for r in found if r.fields is not None)
+    """Places whose fields were read, so that sample data can take their shape, with the rules that some
+    sample entry has to pass."""
+    rules: dict[str, tuple[Only, ...]] = {}
+    for part in state.design.parts:
+        if isinstance(part.does, Report):
+            rules |= {place.id: part.does.only for place in place_of(part)}
+    read = (r for found in state.resources.values() for r in found if r.fields is not None)
+    return tuple(r.model_copy(update={"only": rules.get(r.id, ())}) for r in read)
 
 
 def given(state: ConversationState) -> dict[str, Any] | None:

@@ -88,7 +88,7 @@ def _question(  # noqa: C901, PLR0912 - one line for each question
             return say.EVENT_TEST, ["A", "B", "Not now"]
         case Pending.TEST:
             return telling.test_question(state), ["Yes, test it", "Not now"]
-        case Pending.SAMPLE_TEST if state.sample:
+        case Pending.SAMPLE_TEST if state.sample or (state.test and state.test.mode == "dry"):
             return say.OTHER_TIME, ["Last 30 days"]
         case Pending.SAMPLE_TEST:
             return say.SAMPLE_TEST, ["Yes, test it", "Last 30 days"]
@@ -152,7 +152,10 @@ def _service(state: ConversationState, facts: Facts) -> tuple[str, list[str]]:
         return say.STARTS.format(titles=listed(titles, "or"), first=titles[0]), [f"Yes, {titles[0]}"]
     if part is not None and not isinstance(part.does, Report):
         text = does_words(state.design, part, {}).partition(" in ")[0].partition(" to a place")[0]
-        titles = [i.title for i in facts.integrations if _can_write(i.tools, i.name)] or ["Slack"]
+        there = [i for i in facts.integrations if _can_write(i.tools, i.name)]
+        if isinstance(part.does, Post):  # a message goes where people talk, first of all
+            there.sort(key=lambda i: not any(tool.endswith(".post_message") for tool in i.tools))
+        titles = [i.title for i in there] or ["Slack"]
         return say.WHERE.format(what=text.lower(), titles=listed(titles, "or"), first=titles[0]), [titles[0]]
     titles = [i.title for i in readable(facts)] or ["Notion"]
     return say.SERVICE.format(titles=listed(titles), first=titles[0]), [f"Yes, {titles[0]}"]

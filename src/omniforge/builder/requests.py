@@ -263,7 +263,7 @@ class Doer:
 
     async def _report(self, actor: Actor, request: exchange.RunTest) -> TestReport:
         mode = TestMode(request.mode)
-        places = [shape_of(place) for place in request.places] if mode is TestMode.DRY else []
+        places = [] if mode is TestMode.LIVE else [shape_of(place) for place in request.places]
         test_id = request.under_way or await self.agents.start_test(
             actor,
             request.agent_id,

@@ -61,7 +61,8 @@ def shape_of(place: Resource) -> dict[str, Any]:
         {"name": field.name, "type": field.type, "options": list(field.options)}
         for field in place.fields or ()
     ]
-    return {"id": place.id, "name": place.name, "fields": fields}
+    rules = [{**rule.model_dump(mode="json"), "values": list(rule.values)} for rule in place.only]
+    return {"id": place.id, "name": place.name, "fields": fields, **({"only": rules} if rules else {})}
 
 
 def design_of(agent: Agent) -> Design:

@@ -12,7 +12,8 @@ from omniforge.builder.design import Design, place_of
 from omniforge.builder.outline import Brief, Outline, Part, Post, Report
 from omniforge.builder.phases import Phase, SessionStatus, Signal, next_phase
 from omniforge.builder.understanding.fields import Field
-from omniforge.builder.understanding.schedule import Schedule
+from omniforge.builder.understanding.schedule import Schedule, Unclear
+from omniforge.builder.understanding.shaping import Only
 from omniforge.builder.understanding.slots import Slots
 from omniforge.builder.understanding.things import fields_there
 
@@ -53,7 +54,7 @@ class Pending(StrEnum):
 
 class Resource(BaseModel):
     """Something a connection can see: its name there, how many entries it has, its fields once they were
-    read."""
+    read. `only`: rules that some of its sample entries pass."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -62,6 +63,7 @@ class Resource(BaseModel):
     items: int | None = None
     kind: str = "database"
     fields: tuple[Field, ...] | None = None
+    only: tuple[Only, ...] = ()
 
 
 class Link(BaseModel):
@@ -129,7 +131,8 @@ class Parked(BaseModel):
 class ConversationState(BaseModel):
     """One session's memory. `built` is the design that the saved draft was made of, `running` the one that is
     switched on. `focus`: the part that the open question is about; `service`: the service it is about.
-    `heard` keeps messages whose words about fields could not be used before the fields were known. `notes`
+    `heard` keeps messages whose words about fields could not be used before the fields were known, `unclear`
+    a time that was said early and is asked about later. `notes`
     and `cards` wait to open the next reply; `quoted` are parts of them that people or services wrote.
     `language` is the one to answer in; `told` are words that are said once only.
     """
@@ -148,6 +151,7 @@ class ConversationState(BaseModel):
     asked_before: Pending = Pending.NONE
     asked: dict[str, int] = {}
     offer: Schedule | None = None
+    unclear: Unclear | None = None
     last_list: tuple[ListItem, ...] = ()
     links: dict[str, Link] = {}
     resources: dict[str, tuple[Resource, ...]] = {}

@@ -8,8 +8,10 @@ import re
 from collections.abc import Sequence
 
 from omniforge.builder.exchange import RunFinished, TestFinished
+from omniforge.builder.generation.services import TITLES
 from omniforge.builder.inputs import works_on_input
 from omniforge.builder.outline import Brief, Report
+from omniforge.builder.rows import does_words
 from omniforge.builder.state import ConversationState, Resource, TestSeen
 from omniforge.builder.understanding.text import listed
 from omniforge.builder.understanding.windows import window_words
@@ -100,7 +102,7 @@ def test_text(test: TestFinished, state: ConversationState, title: str) -> str:
         )
         return (
             f"Here is the {what} from the test{data}:\n\n---\n\n{shown}\n\n---\n\n"
-            f"{steps_text(test.steps)}**What it does:** {effect_words(test, state, title)}. {done}"
+            f"{steps_text(test.steps, state)}**What it does:** {effect_words(test, state, title)}. {done}"
         )
     if test.verdict == "no_effect":
         places = listed(test.read) or "the places it reads"
@@ -126,11 +128,14 @@ def result_word(state: ConversationState) -> str:
     return "report" if any(isinstance(part.does, Report) for part in state.outline.parts) else "result"
 
 
-def steps_text(steps: Sequence[tuple[str, str]]) -> str:
-    """Which steps ran, when there are several."""
+def steps_text(steps: Sequence[tuple[str, str]], state: ConversationState) -> str:
+    """Which steps ran, when there are several, each as the summary has it."""
     if len(steps) < 2:
         return ""
-    lines = "\n".join(f"- {name}: {STATUS_WORDS.get(status, status)}" for name, status in steps)
+    does = {part.key: does_words(state.design, part, TITLES) for part in state.outline.parts}
+    lines = "\n".join(
+        f"- {does.get(name, name)}: {STATUS_WORDS.get(status, status)}" for name, status in steps
+    )
     return f"**Steps:**\n\n{lines}\n\n"
 
 

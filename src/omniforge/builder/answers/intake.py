@@ -65,6 +65,9 @@ def hear(state: ConversationState, text: str, reading: Reading, facts: Facts) ->
     """What can be used before the fields are known; the rest is kept for later."""
     update = read_update(state, text, reading, facts)
     problems = tuple(p for p in update.problems if p.kind not in ("schedule", "field"))
+    unclear = next((p.unclear for p in update.problems if p.unclear), None)
+    if unclear is not None or "schedule" in update.touched:
+        state = state.but(unclear=unclear)
     slots = update.slots
     plan = slots.schedule
     if "schedule" in update.touched and plan and plan.event == "scheduled" and not plan.time_said:

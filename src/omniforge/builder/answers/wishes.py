@@ -38,6 +38,8 @@ def with_wish(
     parts = parts_of([_of_file(clause, facts) for clause in clauses], text)
     if not parts and goal:
         parts = (_report(service, by_event=by_event, words=text),)
+    if any(part.service == service and isinstance(part.does, (Post, Create)) for part in parts):
+        service = None  # named as where it goes, which says nothing of where it comes from
     parts = _possible(tuple(_served(_inferred(part, facts), service) for part in parts), facts)
     design = state.design.model_copy(update={"outline": state.outline.model_copy(update={"parts": parts})})
     if by_event:

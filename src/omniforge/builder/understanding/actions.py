@@ -61,9 +61,11 @@ def read_action(text: str, around: Around) -> list[Action] | None:
         and re.match(r"\w+ (?:[a-z]+ )?[a-z]+s (?:go|goes|to|put|are|is)\b", text, re.I)
     ):
         return None
+    rest = " ".join(said[1:])
+    if said[0].lower() == "say" and CHANNEL.search(rest):
+        return posted(Piece("say", rest, text, find_services(rest, around.services), around))
     if verb is None or is_a_thing(said):
         return _without_verb(text, around)
-    rest = " ".join(said[1:])
     if (
         verb.lemma in ("call", "hit", "visit", "poll", "open", "ping", "check", "query")
         and around.held.of_kind("u", rest)

@@ -15,7 +15,8 @@ _PAST = r"(?<!from )(?<!between )(?:quarter|half|five|ten|twenty|twenty[- ]five|
 _UNIT = (
     r"(?!\s*(?:-|/|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|times?|x\b|items?|%|st\b|nd\b|"
     r"rd\b|th\b|"
-    r"databases?|fields?|rows?|bullets?|lines?|reports?|clients?|projects?|entries)|\d|[:.]\d)"
+    r"databases?|fields?|rows?|bullets?|lines?|reports?(?!\s(?:the|our|my|all|on|what|which|any|how)\b)|"
+    r"clients?|projects?|entries)|\d|[:.]\d)"
 )
 _TIME = re.compile(
     rf"""(?<![\w.:/-])(?:

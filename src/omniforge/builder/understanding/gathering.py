@@ -149,6 +149,9 @@ def _of_github(piece: Piece) -> bool:
     return bool(told) and "github" in piece.around.services
 
 
+_TALKED = r"what (?:[\w']+ ){0,3}?(?:said|wrote|written|posted|discussed|asked|happened|went on|going on)"
+
+
 def gathered(piece: Piece) -> list[Action]:
     """A summary or report: of a service, or of what came before; and where it is put, if that is said."""
     goes = [m for m in piece.mentions if _receives(m)] or re.search(
@@ -162,7 +165,9 @@ def gathered(piece: Piece) -> list[Action]:
         re.I,
     )
     read = [m for m in piece.mentions if m.source is not False and not _receives(m)]
-    told = re.search(rf"\b(?:{TALK})\s+(?:in|on|from)\s+(?:the )?(?:slack|#)", piece.rest, re.IGNORECASE)
+    told = re.search(
+        rf"\b(?:{TALK}|{_TALKED})\s+(?:in|on|from)\s+(?:the )?(?:slack|#)", piece.rest, re.IGNORECASE
+    )
     if (
         told
         and not piece.around.before

@@ -11,6 +11,7 @@ _PASSIVE = (
     r"detected|reported|"
     r"mentioned|requested|cancelled|canceled|approved|rejected|sent|made|logged|marked|edited|archived|"
     r"raised|placed|ordered|"
+    r"labell?ed|flagged|reviewed|replied to|reopened|"
     r"resolved|escalated|shipped|delivered|deployed|pushed|won|lost|set|entered|started|filled(?: in| out)?)"
 )
 _ACTIVE = (
@@ -34,6 +35,7 @@ _PERSON = (
 BODY = re.compile(
     rf"\b(?:(?:there(?:'s| is| are) )?(?:an?|any|some|one|something) ?(?:new|fresh|incoming)\b|new \w+|"
     rf"(?:is|are|was|were|has been|have been|gets?|got) (?:newly |just |being )?{_PASSIVE}\b|{_ACTIVE}\b|"
+    r"(?:gets|receives|is given) (?:the|an?) \w+|"
     rf"{_PERSON} (?!has\b|have\b|is\b|are\b)\w+|"
     r"(?:we|i|they) (?:get|receive|got|have received|hear|are (?:sent|mentioned|tagged))\b|"
     r"(?:i'm|i am|we're|we are) (?:assigned|mentioned|tagged|invited)\b)",

@@ -109,7 +109,8 @@ _SIDE: tuple[tuple[Side, re.Pattern[str]], ...] = (
         re.compile(
             r"\bso far\b|\bwhat (?:have you got|do you have|do you know|did we (?:decide|agree|say)|"
             r"did i (?:say|tell)|have i told)\b|\b(?:show|give|tell) me (?:the |a )?(?:summary|recap|"
-            r"overview) (?:again|so far|please)\b|\bwhere are we\b|\bremind me\b|\brecap\b(?=[^a-z]*$)|"
+            r"overview) (?:again|so far|please)\b|\bwhere are we\b|"
+            r"\bremind me(?=\W*$| (?:what|where|which)\b)|\brecap\b(?=[^a-z]*$)|"
             r"\bwhat's (?:missing|included|in it)\b|\bwhat is (?:included|in it)\b",
             re.I,
         ),

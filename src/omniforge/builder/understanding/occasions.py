@@ -55,11 +55,18 @@ def _long_enough(said: list[str]) -> bool:
 
 _HAPPENS_TO_ONE = re.compile(
     r"(?:an?|any|another|somebody|someone|one of (?:our|the|my)) (?:[\w'-]+ ){1,4}?(?:is|are|gets?|has "
-    r"been|has|was) (?:[a-z]+ly )?[a-z]+(?:ed|en|nt|d|t)$",
+    r"been|has|was) (?:[a-z]+ly )?[a-z]+(?:ed|en|nt|d|t)$|"
+    r"(?:an?|any|another|one of (?:our|the|my)) (?:[\w'-]+ ){1,4}?(?:gets|receives|is given) (?:the|an?) "
+    r"[\w '-]{2,40}$",
     re.IGNORECASE,
 )
 
 
+_GETS_MARKED = re.compile(
+    r"\b(?:(?:gets|receives|is given) (?:the |an? )?(?:label|tag)|"
+    r"(?:is|gets) (?:labell?ed|tagged)(?: with| as)?) '?(?P<how>[\w-]+)'?$",
+    re.IGNORECASE,
+)
 _SUCH_A = re.compile(
     r"(?P<what>.{3,60}?),? (?:that|which) (?P<be>is |are )?(?P<how>(?:not |marked |flagged |tagged |"
     r"labelled |labeled )?[\w ]{3,30})$",
@@ -99,6 +106,9 @@ def classified(lead: str, body: str, piece: Segment) -> Segment:
         conditional = False
     if not conditional:
         told = _SUCH_A.match(body)
+        if marked := _GETS_MARKED.search(body):
+            said = f"labels contain {marked['how']}"
+            return replace(piece, triggered=True, condition=f"{piece.condition} {said}".strip())
         if (
             told
             and (check := read_condition(said := f"it is {told['how']}" if told["be"] else told["how"]))

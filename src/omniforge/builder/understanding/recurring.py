@@ -262,7 +262,8 @@ def _literal(fields: str, zone: str | None) -> Schedule | Unclear:
 
 
 def _not_every(text: str, match: re.Match[str], zone: str | None) -> Unclear:
-    unit = (match["unit"] or match["unit2"] or match["unit3"] or "week").lower()
+    said = match["unit"] or match["unit2"] or match["unit3"] or "week"
+    unit = said.lower()
     days = find_weekdays(text)
     if unit.startswith("day") and not days:
         offer = Schedule(cron=f"{_clock(text)} * * MON,WED,FRI", timezone=zone, origin="default")
@@ -275,7 +276,7 @@ def _not_every(text: str, match: re.Match[str], zone: str | None) -> Unclear:
             origin="default",
         )
     return Unclear(
-        question=f"A plan can't skip every other {'day' if unit.startswith('day') else unit.rstrip('s')}. "
+        question=f"A plan can't skip every other {'day' if unit.startswith('day') else said.rstrip('s')}. "
         f"The nearest I can do is {read_back(offer.cron, None)}, or running whenever "
         f"you ask. Shall it be {read_back(offer.cron, None)}?",
         offer=offer,

@@ -17,6 +17,12 @@ from omniforge.builder.understanding.places import CHANNEL, DOCUMENT, document
 from omniforge.builder.understanding.placing import with_note, written
 from omniforge.builder.understanding.sources import read_first
 
+_ENTRIES = (
+    r"issues|bugs|tickets|tasks|to-?dos|projects|customers|clients|invoices|orders|deals|leads|pull requests|"
+    r"prs|commits|messages|entries|rows|records|requests|cases|incidents|contacts|partners|candidates"
+)
+"""Things that lie at some service, so that they are read there first."""
+
 
 def summarised(piece: Piece) -> list[Action] | None:
     made = [
@@ -43,6 +49,8 @@ def transformed(piece: Piece) -> list[Action] | None:
             return [Action("report", joins=True)]
         if first := read_first(piece):
             return first
+        if not piece.around.before and not piece.around.triggered and piece.names(_ENTRIES):
+            return [Action("report", object=piece.about)]
     if piece.lemma == "choose" and not piece.around.before:
         return None
     if piece.lemma in ("work", "figure") and not piece.names("out"):

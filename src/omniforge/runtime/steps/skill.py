@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from omniforge.agents.inbox import Inbox
+from omniforge.core.errors import Fatal, ProviderError, RateLimited, Retryable
 from omniforge.core.network import no_network
 from omniforge.db import Database
 from omniforge.engine.active import StepCall
@@ -32,6 +34,11 @@ from omniforge.sandboxes import SandboxProvider
 from omniforge.skills.document import SKILL_FILE, load
 from omniforge.skills.service import SkillService
 
+PREVIEWED = 2
+PATIENCE = 10.0
+"""Attempts of a step in a preview, and the longest wait before one, in seconds: somebody sits there, so what
+does not answer then is told and not waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class SkillStep:
@@ -50,10 +57,19 @@ class SkillStep:
     inbox: Inbox | None = None
 
     async def __call__(self, call: StepCall) -> StepResult | Waiting:
-        if Mode(call.run.mode) is not Mode.DRY:
-            return await self._attempt(call)
-        with no_network():
-            return await rehearse(call, self._attempt)
+        match Mode(call.run.mode):
+            case Mode.DRY:
+                with no_network():
+                    return await rehearse(call, self._attempt)
+            case Mode.PREVIEW:
+                try:
+                    return await self._attempt(call)
+                except (Retryable, ProviderError, RateLimited) as error:
+                    if call.attempt < PREVIEWED and (error.retry_after or 0.0) <= PATIENCE:
+                        raise
+                    raise Fatal(error.message, code=error.code, **error.details) from error
+            case _:
+                return await self._attempt(call)
 
     async def _attempt(self, call: StepCall) -> StepResult | Waiting:
         args: Json = dict(call.step.args)
@@ -104,7 +120,9 @@ class SkillStep:
                 tenant_id=run.tenant_id,
                 user_id=str(facts.get("user_id", "")),
                 mode=mode,
-                logical_time=datetime.fromisoformat(run.logical_time),
+                logical_time=datetime.fromisoformat(run.logical_time).astimezone(
+                    ZoneInfo(str(facts.get("timezone") or "UTC"))  # "today" in sample data is the agent's
+                ),
                 workspace=workspace,
                 connections=facts.get("connections", {}),
                 resources=tuple(facts.get("resources", ())),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import httpx
 
-from omniforge.integrations.catalog.linear.shapes import Json
+from omniforge.integrations.catalog.linear.shapes import PRIORITIES, Json
 from omniforge.integrations.catalog.linear.standin import StandinState, create_app
 from omniforge.integrations.catalog.linear.standin.data import (
     add_issue,
@@ -18,7 +18,17 @@ from omniforge.integrations.catalog.linear.standin.data import (
     sample_issues,
 )
 from omniforge.integrations.catalog.linear.standin.world import World
+from omniforge.integrations.fitting import ANYWHERE, FITTING, fitting_values
 from omniforge.integrations.standin import Grant, sample_transport
+
+STATE_TYPE = {
+    "Backlog": "backlog",
+    "Todo": "unstarted",
+    "In Progress": "started",
+    "Done": "completed",
+    "Canceled": "canceled",
+}
+_OWN = ("title", "state", "priority", "assignee", "labels", "due", "estimate", "project")
 
 
 def transport(
@@ -55,13 +65,42 @@ def _add_known(world: World, resource: Mapping[str, Any], issues: Sequence[Json]
     """A team, or project when its kind says so, as known from a connection; sample issues are put in."""
     known_id, name = str(resource.get("id")), str(resource.get("name"))
     is_project = resource.get("kind") == "project"
-    if known_id in world.tables["Project" if is_project else "Team"]:
-        return
-    if is_project:
+    wanted = fitting_values(resource, world.now())
+    known = world.tables["Project" if is_project else "Team"].get(known_id)
+    if known is not None:
+        issues = issues[:FITTING] if wanted else ()
+        place: Json = {"project": known["name"]} if is_project else {"team": known["key"], "project": None}
+    elif is_project:
         add_known_project(world, known_id, name)
-        place: Json = {"project": name}
+        place = {"project": name}
     else:
         place = {"team": add_known_team(world, known_id, name), "project": None, "assignee": "Maya Lindholm"}
     for number, issue in enumerate(issue for issue in issues if issue["team"] == "ENG"):
         labels = [label for label in issue["labels"] if label in ("Bug", "Feature", "Improvement")]
-        add_issue(world, f"{known_id}/{number}", {**issue, "labels": labels, **place})
+        fits = _fitting(world, wanted) if number < FITTING else {}
+        add_issue(world, f"{known_id}/{number}", {**issue, "labels": labels, **place, **fits})
+
+
+def _fitting(world: World, wanted: Mapping[str, str | None]) -> Json:
+    """Of an issue as `add_issue` takes it, what makes it pass; what is not known here stays as it is."""
+    known = {
+        "state": {name: name for name in STATE_TYPE},
+        "state_type": {type_: name for name, type_ in reversed(STATE_TYPE.items())},
+        "priority": PRIORITIES,
+        "assignee": {user["name"]: user["name"] for user in world.rows("User")},
+        "labels": {label: [label] for label in ("Bug", "Feature", "Improvement")},
+    }
+    fits: Json = {}
+    for name, value in wanted.items():
+        if value is None:
+            fits[name] = [] if name == "labels" else 0 if name == "priority" else None
+        elif name == "due":
+            fits[name] = (date.fromisoformat(value) - world.now().date()).days
+        elif name in ("title", ANYWHERE):
+            fits["title"] = value
+        else:
+            found = {key.casefold(): one for key, one in known.get(name, {}).items()}
+            plain = value.casefold().removesuffix(" priority")
+            if (one := found.get(value.casefold(), found.get(plain))) is not None:
+                fits["state" if name == "state_type" else name] = one
+    return {name: value for name, value in fits.items() if name in _OWN}

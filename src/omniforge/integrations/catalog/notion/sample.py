@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -21,10 +22,15 @@ from omniforge.integrations.catalog.notion.standin.workspace import (
     read_fixture,
     stable_id,
 )
+from omniforge.integrations.fitting import ANYWHERE, FITTING, fitting_values
 from omniforge.integrations.loose import items
 from omniforge.integrations.standin import Grant, sample_transport
 
-SAMPLE_DAYS = (1, 2, 3, 4, 5, 6, 8, 10, 12)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d$")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?$")
+BESIDE = 100
+"""Added to the numbers of rows that stand beside those of the fixture."""
+SAMPLE_DAYS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12)
 
 
 def transport(
@@ -77,7 +83,7 @@ def _add(  # noqa: PLR0917 - one row
 ) -> None:
     row_id = stable_id("sample", table.id, number)
     noon = workspace.now().replace(hour=12, minute=number % 60, second=0, microsecond=0)
-    edited = noon - timedelta(days=days)
+    edited = noon - timedelta(days=days) if days else workspace.now() - timedelta(minutes=90)
     created = edited - timedelta(days=20 + number)
     author = workspace.people[number % len(workspace.people)].id
     blocks = make_blocks(row_id, text, created)
@@ -93,15 +99,49 @@ def _add_resource(workspace: Workspace, resource: Mapping[str, Any], *, empty: b
         )
         for f in items(resource.get("fields"))
     ]
-    known = [table for table in workspace.tables if table.id == resource.get("id")]
-    if known or not any(f.type == "title" for f in fields):
+    wanted = fitting_values(resource, workspace.now())
+    table = next((table for table in workspace.tables if table.id == resource.get("id")), None)
+    if (table is not None and not wanted) or not any(f.type == "title" for f in fields):
         return
-    name, table_id = str(resource.get("name")), str(resource.get("id"))
-    table = Table(table_id, stable_id("source of", table_id), name, fields, workspace.now())
-    workspace.tables.append(table)
-    for number, days in enumerate(() if empty else SAMPLE_DAYS):
+    numbered = list(enumerate(SAMPLE_DAYS))
+    if table is not None:  # it has rows of its own
+        numbered = [(number + BESIDE, days) for number, days in numbered[:FITTING]]
+    else:
+        name, table_id = str(resource.get("name")), str(resource.get("id"))
+        table = Table(table_id, stable_id("source of", table_id), name, fields, workspace.now())
+        workspace.tables.append(table)
+    for number, days in () if empty else numbered:
         values = {f.name: _made_up(workspace, f, number) for f in fields}
-        _add(workspace, table, number, values, days, "")
+        if number % BESIDE < FITTING:
+            fits = {f.name: _fitting(workspace, f, wanted[f.name]) for f in fields if f.name in wanted}
+            values |= {
+                name: value for name, value in fits.items() if value is not None or wanted[name] is None
+            }
+        _add(workspace, table, number, values, days, wanted.get(ANYWHERE) or "")
+
+
+def _fitting(workspace: Workspace, field: Field, wanted: str | None) -> Any:
+    """The wanted value as the field has it; None where it cannot be."""
+    if wanted is None:
+        return [] if field.type in ("people", "multi_select") else "" if field.type == "rich_text" else None
+    option = next((one for one in field.options if one.casefold() == wanted.casefold()), None)
+    match field.type:
+        case "title" | "rich_text" | "url" | "email":
+            return wanted
+        case "date" if _DAY.match(wanted):
+            return wanted
+        case "select" | "status":
+            return option
+        case "multi_select":
+            return [option] if option else None
+        case "people":
+            return [p.id for p in workspace.people if p.name.casefold() == wanted.casefold()] or None
+        case "checkbox":
+            return wanted.casefold() in ("true", "yes")
+        case "number" if _NUMBER.match(wanted):
+            return float(wanted)
+        case _:
+            return None
 
 
 def _made_up(workspace: Workspace, field: Field, number: int) -> Any:

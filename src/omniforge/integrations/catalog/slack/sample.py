@@ -15,6 +15,7 @@ from omniforge.integrations.catalog.slack.standin.workspace import (
     empty_workspace,
     fill_with_samples,
 )
+from omniforge.integrations.fitting import ANYWHERE, FITTING, fitting_values
 from omniforge.integrations.loose import text
 from omniforge.integrations.standin import Grant, sample_transport
 
@@ -52,5 +53,9 @@ def sample_workspace(
         channel_id, name = text(resource.get("id")), text(resource.get("name")).removeprefix("#")
         if channel_id and name:
             workspace.channels = [c for c in workspace.channels if c.name != name or c.name == workspace.like]
-            workspace.make_up(channel_id, name)
+            made = workspace.make_up(channel_id, name)
+            wanted = fitting_values(resource, now)
+            said = wanted.get("text") or wanted.get(ANYWHERE)
+            for message in made.messages[-FITTING:] if said else ():
+                message.text = f"{message.text} {said}"
     return workspace
