@@ -60,6 +60,11 @@ def sent(report: TestReport, step: str) -> str:
     return str(content["text"])
 
 
+def told_by(report: TestReport) -> set[str]:
+    """The steps that would have sent something."""
+    return {str(effect["step"]) for effect in report.effects if effect["access"] == "send"}
+
+
 # --- every pair ---------------------------------------------------------------------------------------------
 
 
@@ -123,6 +128,27 @@ async def test_a_report_keeps_orders_groups_and_lays_out(house: Installation) ->
     assert report.output is not None
     assert report.output["read"] == ["Client Projects"]
     assert {entry["fields"]["Status"] for entry in report.output["entries"]} >= {"At Risk"}
+
+
+async def test_a_report_marks_what_a_later_step_depends_on_and_reports_everything(
+    house: Installation,
+) -> None:
+    late = Condition(words="something is at risk", only=(Only(field="Status", values=("At Risk",)),))
+    never = Condition(words="something is purple", only=(Only(field="Status", values=("Purple",)),))
+    parts = (
+        part("notion-report", "notion", Report(places=(PLACES["notion"],), fields=("Status",))),
+        part("slack-late", "slack", Post(place=TEAM), "notion-report").model_copy(update={"condition": late}),
+        part("slack-fine", "slack", Post(place=URGENT), "notion-report").model_copy(
+            update={"condition": Condition(words="", otherwise=True)}
+        ),
+    )
+    report = await run(house, *parts)
+    assert report.output is not None
+    assert told_by(report) == {"slack-late"}
+    other = (parts[0], parts[1].model_copy(update={"condition": never}), parts[2])
+    report = await run(house, *other)
+    assert told_by(report) == {"slack-fine"}
+    assert "On Track" in report.text
 
 
 async def test_a_report_without_anything_says_so_and_sends_nothing(house: Installation) -> None:

@@ -302,3 +302,94 @@ def test_a_report_of_places_without_information_asks_for_none() -> None:
     text = talk(world, "Each morning at 8 read the address https://example.com/data and report it")
     assert "There is: ." not in text
     assert isinstance(world.state.design.parts[0].does, Report) is False or "Which information" not in text
+
+
+# --- what was said at the beginning, and is asked about later -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "question"),
+    [
+        ("Every other Tuesday at 3pm send me a report of the Notion projects", "every other Tuesday"),
+        ("A report of the Notion projects on the first working day of each month", "first working day"),
+        ("Twice a week send me a summary of the Notion projects", "which 2 days"),
+    ],
+)
+def test_a_time_that_is_not_clear_is_asked_about_and_nothing_suggested_in_its_place(
+    said: str, question: str
+) -> None:
+    world = wide()
+    text = talk(world, said, "Client Projects")
+    assert question in text
+    assert "every Monday at 9:00" not in text.replace("I'd take every Monday and Thursday", "")
+    text = talk(world, "yes", "you choose")
+    assert "This is what I understood" in text
+    assert "*(my suggestion)*" not in next(line for line in text.splitlines() if "**When:**" in line)
+
+
+def test_where_a_message_goes_does_not_say_where_its_report_comes_from() -> None:
+    world = wide()
+    text = talk(world, "Every Tuesday at 3pm make a list of customers without an owner and post it in Slack")
+    assert "Where do the things for the report live?" in text
+    world = wide()
+    talk(world, "Every morning at 8 summarise what was said in #leads")
+    [report] = world.state.design.parts
+    assert (report.service, isinstance(report.does, Report)) == ("slack", True)
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (
+            "Remind #leads every Thursday at noon to fill in their timesheets",
+            "Reminder: please fill in your timesheets.",
+        ),
+        ("Say good morning to #leads every day at 9", "Good morning"),
+        (
+            "Post the number of open projects from Notion to #leads every Monday at 9",
+            "Open projects: {items}",
+        ),
+    ],
+)
+def test_a_message_says_what_it_was_told_to_say(said: str, text: str) -> None:
+    world = wide()
+    talk(world, said)
+    assert post_of(world).text == text
+
+
+def test_an_issue_that_gets_a_label_starts_the_agent() -> None:
+    world = wide()
+    talk(world, "If a GitHub issue gets the label urgent, create a Linear issue for it and tell #leads")
+    starts = world.state.outline.starts
+    assert starts is not None
+    assert (starts.service, starts.event) == ("github", "issue.opened")
+    assert {part.condition.words for part in world.state.design.parts if part.condition} == {
+        "labels contain urgent"
+    }
+
+
+def test_a_condition_about_entries_is_told_by_their_fields_and_the_report_stays_whole() -> None:
+    world = wide()
+    wish = "Every Monday at 9 report the Notion projects; if a project is overdue post to #leads, otherwise to #team-updates"
+    talk(world, wish, "Client Projects", "you choose")
+    assert world.report.only == ()
+    first, second = (part.condition for part in world.state.design.parts if isinstance(part.does, Post))
+    assert first is not None
+    assert [rule.how for rule in first.only][:1] == [How.BEFORE]
+    assert second is not None
+    assert second.otherwise
+
+
+def test_a_condition_that_no_field_can_tell_is_said() -> None:
+    world = wide()
+    world.fields = tuple(field for field in TASKS if field.name != "status")
+    text = talk(world, "List the Linear issues every day at 8; when something is purple, tell #leads")
+    assert "purple" in text
+
+
+def test_after_sample_data_showed_nothing_they_are_not_offered_again() -> None:
+    world = wide()
+    world.verdict, world.may_activate = "no_effect", False
+    talk(world, "A report of the Notion projects every Monday at 9", "Client Projects", "you choose", "yes")
+    assert "sample data" in talk(world, "yes")
+    assert "sample data instead" not in talk(world, "yes")

@@ -152,6 +152,14 @@ def test_the_first_local_start_makes_a_private_key_and_says_where(tmp_path: Path
     assert second.keys == first.keys
 
 
+def test_a_folder_that_was_there_before_the_key_file_keeps_its_mode(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o755)
+    read_or_create_key_file(shared / "master.key")
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o755
+
+
 def test_a_permissive_umask_does_not_open_the_key(tmp_path: Path) -> None:
     before = os.umask(0)
     try:

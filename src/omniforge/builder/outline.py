@@ -216,11 +216,13 @@ Doing = Annotated[
 
 class Condition(Frozen):
     """Only if. `expression` is CEL over the results of what the part needs (a bare name is one of their
-    fields), as an agent's `when` has it; `otherwise` marks the branch for everything else."""
+    fields), as an agent's `when` has it; `otherwise` marks the branch for everything else. `only`: instead of
+    an expression, rules that at least one entry of the report before it has to pass."""
 
     words: str
     expression: str = ""
     otherwise: bool = False
+    only: tuple[Only, ...] = ()
 
 
 class Part(Frozen):

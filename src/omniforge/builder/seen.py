@@ -23,6 +23,9 @@ WORKS = frozenset({ConnectionStatus.HEALTHY, ConnectionStatus.EXPIRING})
 def plain_effect(words: str) -> str:
     """An effect's words with values named as people know them."""
     named = re.sub(r"steps\[[^]]*\]\.output\.(\w+)", lambda m: m[1].replace("_", " "), words)
+    named = re.sub(r"marks\.(\w+) of '[^']*' is more than 0", lambda m: m[1].replace("_", " "), named)
+    named = re.sub(r"\bitems of '[^']*' is more than 0", "something was found", named)
+    named = re.sub(r"\bnot \(([^()]*)\)", r"it is not so that \1", named)
     return named.replace("; only if", " only if").removesuffix(", once").replace(", once only if", " only if")
 
 

@@ -26,6 +26,13 @@ STANDING = frozenset(("notion", "linear", "github", "files"))
 """Services whose entries stay as they are until somebody changes them; elsewhere they happen once."""
 _ONCE = frozenset(("commits", "releases"))
 _OVER = OVER | {"resolved"}
+_OF_ENTRIES = re.compile(r"items > 0|[a-z_]\w* == true")
+_LOOKS = re.compile(r"(?:check|look|watch|monitor|scan|keep an eye|inspect|go through)\b", re.IGNORECASE)
+_STATE = re.compile(
+    r"(?:something|anything|any [\w ]{2,30}?|one(?: of (?:them|these))?|some) (?:is|are|was|were) "
+    r"(?!new\b|there\b|found\b|left\b)(?P<how>[\w ]{2,40})$",
+    re.IGNORECASE,
+)
 _REPOSITORY = re.compile(r"(?<![\w/.@-])[\w.-]+/[\w.-]+(?![\w/])")
 _CHANNEL = re.compile(r"(?<![\w&])#[\w-]+")
 _FILE = re.compile(r"(?<![\w/])[\w-]+\.(?:csv|tsv|xlsx?|json)\b", re.IGNORECASE)
@@ -74,8 +81,46 @@ def filtered(state: ConversationState, facts: Facts) -> ConversationState:
             continue
         fields = state.fields_of(part)
         if fields:
-            state = _heard(state, part, fields, facts).but(asked={**state.asked, mark: 1})
+            state = _conditioned(_heard(state, part, fields, facts), part, fields, facts)
+            state = state.but(asked={**state.asked, mark: 1})
     return state
+
+
+def _conditioned(
+    state: ConversationState, report: Part, fields: tuple[Field, ...], facts: Facts
+) -> ConversationState:
+    """ "If one is urgent", "if a project is overdue": what is told of entries, as rules about fields. What no
+    field can tell is said."""
+    design = state.design
+    places = [resource.name for resource in state.seen_at(report.service)]
+    for part in design.parts:
+        said = part.condition
+        if said is None or report.key not in part.needs or _is_about(report, part):
+            continue
+        if said.otherwise or said.only or not _OF_ENTRIES.fullmatch(said.expression):
+            continue
+        taken = take_filters(_without(said.words, places), fields, places=places, loose=True)
+        left = list(taken.left)
+        if not taken.rules and not left and (state_said := _STATE.match(said.words)):
+            left = [(state_said["how"], ())]
+        for phrase, near in left:
+            note = problem_words(
+                Problem("filter", phrase, tuple(near)), state, title_of(state, facts, report.service)
+            )
+            state = state.noted(note).but(quoted=(*state.quoted, phrase, *near))
+        if taken.rules:
+            told = said.model_copy(update={"expression": "", "only": tuple(merged(taken.rules))})
+            design = design.with_part(part.model_copy(update={"condition": told}))
+    return state.but(design=design)
+
+
+def _is_about(report: Part, part: Part) -> bool:
+    """Whether the report was asked for by the condition itself: "if any task is overdue, post it", "check
+    Linear; if any task is overdue, post it"."""
+    looks = (
+        part.condition is not None and part.condition.expression == "items > 0" and _LOOKS.match(report.words)
+    )
+    return report.words == part.words or bool(looks)
 
 
 def _heard(
@@ -114,7 +159,11 @@ def _texts(state: ConversationState, part: Part) -> list[tuple[str, bool]]:
     heard = [text for text in state.heard if part.words not in text] if part.words else list(state.heard[1:])
     own = part.words or next(iter(state.heard), "")
     # "if any task is overdue, post it": the report is about those, and there being any is the condition
-    asked = [one.condition for one in state.design.parts if one.condition and part.key in one.needs]
+    asked = [
+        one.condition
+        for one in state.design.parts
+        if one.condition and part.key in one.needs and _is_about(part, one)
+    ]
     own = " , ".join([own, *(one.words for one in asked if one.expression == "items > 0")])
     if len(reports) != 1:
         return [(own, True)]

@@ -181,7 +181,6 @@ def read_or_create_key_file(path: Path) -> tuple[str, bool]:
 def _create_key_file(path: Path) -> bool:
     path.parent.parent.mkdir(parents=True, exist_ok=True)
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    path.parent.chmod(0o700)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 from omniforge.builder.generation import records
 from omniforge.builder.generation.acting import write_create, write_post, write_update
-from omniforge.builder.generation.flow import condition_of
+from omniforge.builder.generation.flow import condition_of, marks_of
 from omniforge.builder.generation.folder import SkillFiles
 from omniforge.builder.generation.follow import write_follow
 from omniforge.builder.generation.looking import write_brief, write_fetch
@@ -147,7 +147,7 @@ def _write(named: Part, part: Part, outline: Outline, title: str) -> SkillFiles:
     does = part.does
     match does:
         case Report():
-            return write_report(named, does, _title(part, outline, title))
+            return write_report(named, does, _title(part, outline, title), marks_of(part, outline))
         case Brief():
             return write_brief(named, does, outline)
         case Fetch():

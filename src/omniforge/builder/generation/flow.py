@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omniforge.builder.outline import Operation, Outline, Part, Place, Report
+from omniforge.builder.understanding.shaping import Only
 from omniforge.core.errors import Invalid
 
 Json = dict[str, Any]
 
 LONGEST_CONDITION = 1_000
 _KNOWN: Mapping[Operation, tuple[str, ...]] = {
-    Operation.REPORT: ("text", "title", "items", "entries", "read", "truncated"),
+    Operation.REPORT: ("text", "title", "items", "entries", "read", "truncated", "marks"),
     Operation.BRIEF: ("id", "url", "text", "title", "items", "entries"),
     Operation.POST: ("text", "sent", "to", "posted"),
     Operation.CREATE: ("id", "url", "text", "title", "items", "entries"),
@@ -113,7 +114,11 @@ def condition_of(part: Part, outline: Outline) -> str | None:
     if condition is None:
         return None
     written, expression = "", condition.expression.strip()
-    if expression:
+    if condition.only:
+        written = _marked(part, outline)
+    elif condition.otherwise and (marked := _marked_siblings(part, outline)):
+        written = f"!({' || '.join(marked)})"
+    elif expression:
         written = _written(expression, part, outline)
     elif condition.otherwise:
         others = [_written(one, part, outline) for one in _of_siblings(part, outline)]
@@ -127,6 +132,35 @@ def condition_of(part: Part, outline: Outline) -> str | None:
             fields=[{"field": part.key, "value": condition.words[:200], "rule": rule}],
         )
     return written
+
+
+def marks_of(report: Part, outline: Outline) -> dict[str, tuple[Only, ...]]:
+    """What a report counts for the conditions of later parts: a name → the rules an entry has to pass."""
+    return {
+        _mark(part): part.condition.only
+        for part in outline.parts
+        if part.condition and part.condition.only and _report_before(part, outline) == report
+    }
+
+
+def _mark(part: Part) -> str:
+    return _slug(part.condition.words if part.condition else "")[:60] or "wanted"
+
+
+def _report_before(part: Part, outline: Outline) -> Part | None:
+    return next((one for one in reversed(before(part, outline)) if isinstance(one.does, Report)), None)
+
+
+def _marked(part: Part, outline: Outline) -> str:
+    report = _report_before(part, outline)
+    return f"{_at(report)}.marks.{_mark(part)} > 0" if report else ""
+
+
+def _marked_siblings(part: Part, outline: Outline) -> list[str]:
+    """Conditions over entries, of the other branches that hang on the same parts."""
+    others = [one for one in outline.parts if one.key != part.key and set(one.needs) == set(part.needs)]
+    found = (_marked(one, outline) for one in others if one.condition and one.condition.only)
+    return [marked for marked in found if marked]
 
 
 def _of_siblings(part: Part, outline: Outline) -> Iterator[str]:

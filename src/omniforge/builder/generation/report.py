@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omniforge.builder.generation.folder import SkillFiles
@@ -11,12 +12,16 @@ from omniforge.builder.generation.templates import constants, quoted, quoted_lis
 from omniforge.builder.outline import Part, Place, Report
 from omniforge.builder.understanding.shaping import ANYWHERE, EDITED, TITLE, How, Only, OrderRule
 
+MARKED = ', "marks": {name: len(chosen(entries, rules, request)) for name, rules in MARKS.items()}'
 DONE = "`scripts/main.py` does exactly the steps below."
 _SHAPES = {"bullets": "as bullets", "table": "as a table", "plain": "in sentences"}
 _ENTRY = {"bullets": "one bullet", "table": "one table row", "plain": "one paragraph"}
 
 
-def write_report(part: Part, does: Report, title: str) -> SkillFiles:
+def write_report(
+    part: Part, does: Report, title: str, marks: Mapping[str, Sequence[Only]] | None = None
+) -> SkillFiles:
+    """`marks`: what is counted besides, as a name → rules that an entry has to pass."""
     service, reads = part.service or "", READINGS[part.service or ""]
     things = _things(does, reads)
     tools = tuple(dict.fromkeys(reads.things[thing].tool for thing in things))
@@ -31,8 +36,15 @@ def write_report(part: Part, does: Report, title: str) -> SkillFiles:
             "ordered": bool(does.order),
         },
     }
+    if marks:
+        values["MARKS"] = {name: [_only(rule) for rule in rules] for name, rules in marks.items()}
     one, many = reads.noun
-    main = script("parts/report.py.template", CONSTANTS=constants(values), NOUNS=f"'{one}', '{many}'")
+    main = script(
+        "parts/report.py.template",
+        CONSTANTS=constants(values),
+        NOUNS=f"'{one}', '{many}'",
+        MARKED=MARKED if marks else "",
+    )
     page = Page(
         name=part.key,
         description=_description(does, service, reads),
@@ -43,7 +55,7 @@ def write_report(part: Part, does: Report, title: str) -> SkillFiles:
             "The settings `places` (a list of `id` and `name`), `window` (`last_week`, `all` …), `title`.",
         ],
         when=f"Use this when somebody wants to know what happened in these {many} over a stretch of time.",
-        steps=_steps(does, reads, tools),
+        steps=_steps(does, reads, tools, marks or {}),
         trouble=[
             f"A {one} that cannot be read stops the run; nothing is delivered half.",
             f"When {TITLES[service]} hands out only part of the entries, the report says so at its end.",
@@ -87,7 +99,9 @@ def _description(does: Report, service: str, reads: Readings) -> str:
     return f"Reports {reads.entries} of chosen {TITLES[service]} {reads.noun[1]}, {shape}{how}."
 
 
-def _steps(does: Report, reads: Readings, tools: tuple[str, ...]) -> list[str]:
+def _steps(
+    does: Report, reads: Readings, tools: tuple[str, ...], marks: Mapping[str, Sequence[Only]]
+) -> list[str]:
     called = " and ".join(f"`{tool}`" for tool in tools)
     steps = [f"Read each {reads.noun[0]} of `places` with {called}, as far as `window` reaches."]
     steps += [_only_step(rule) for rule in does.only]
@@ -96,6 +110,9 @@ def _steps(does: Report, reads: Readings, tools: tuple[str, ...]) -> list[str]:
         steps.append(f"Group the entries by {quoted(does.group)}.")
     shown = f"its title, {quoted_list(does.fields)}" if does.fields else "its title"
     steps.append(f"Write each entry as {_ENTRY[str(does.format or 'bullets')]} with {shown}.")
+    for name, rules in marks.items():
+        told = " ".join(_only_step(rule).replace("Keep only", "count") for rule in rules)
+        steps.append(f"As `marks.{name}`: {told}")
     steps.append("Save the report as `report.md` and return it as `text`, with the `entries` it is made of.")
     return steps
 
