@@ -7,7 +7,7 @@ RUN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench eval simulate chaos firing
+.PHONY: help setup demo demo-board up test check format bench eval simulate chaos firing fuzz
 
 help:
 	@sed -n '1,2p' Makefile
@@ -29,6 +29,9 @@ setup: .venv/ready /usr/bin/bwrap
 
 demo: setup
 	@$(RUN)/omniforge dev demo
+
+demo-board: setup
+	@$(RUN)/omniforge dev demo-board
 
 up: setup
 	@$(RUN)/omniforge up
@@ -60,3 +63,6 @@ firing: setup
 
 chaos: setup
 	@PYTHONPATH=tests $(RUN)/python -m chaos
+
+fuzz: setup
+	@$(RUN)/python -m bench.fuzz

@@ -21,6 +21,7 @@ from omniforge.board.endpoints import ROUTERS
 from omniforge.board.log import board_event
 from omniforge.board.ports import Gatekeeper
 from omniforge.board.service import BoardService
+from omniforge.board.similarity import Embedder
 from omniforge.board.store.evidence import DecisionRow
 from omniforge.board.store.tasks import TaskRow
 from omniforge.board.store.tickets import TicketRow
@@ -28,12 +29,13 @@ from omniforge.board.vocabulary import (
     OPEN_TASKS,
     GateReadiness,
     GateVerdict,
+    MoveCause,
     TaskStatus,
     TicketStatus,
 )
 from omniforge.board.workflow import stage_of
 from omniforge.core.actor import Role
-from omniforge.core.clock import SystemClock, new_id
+from omniforge.core.clock import Clock, SystemClock, new_id
 from omniforge.core.config import Settings
 from omniforge.core.crypto import MasterKeys
 from omniforge.core.errors import OmniForgeError
@@ -86,8 +88,9 @@ class PlainGates:
     async def criteria(self, session: AsyncSession, ticket: TicketRow) -> Sequence[Json]:
         return [{"key": "test", "tier": 1, "kind": "command", "status": "pending"}]
 
-    async def start_missing(self, ticket_id: str) -> None:
+    async def start_missing(self, ticket_id: str, cause: MoveCause = MoveCause.AUTO) -> bool:
         self.started.append(ticket_id)
+        return False
 
 
 @dataclass
@@ -118,7 +121,8 @@ class Stage:
         return (await self.call("POST", "/projects", 201, **given))["id"]
 
     async def ticket(self, project_id: str, title: str = "Search", **fields: Any) -> str:
-        return (await self.call("POST", "/tickets", 201, project_id=project_id, title=title, **fields))["id"]
+        given = {"project_id": project_id, "title": title, "check_duplicates": False} | fields
+        return (await self.call("POST", "/tickets", 201, **given))["id"]
 
     async def bring(self, ticket_id: str, *way: str) -> Json:
         """Along a way by force, and cancel what was opened, so that nothing is left to be done."""
@@ -142,23 +146,25 @@ class Stage:
 
 @asynccontextmanager
 async def open_stage(
-    db: Database, home: Path, *, gated: bool = True, has_tables: bool = False
+    db: Database,
+    home: Path,
+    *,
+    gated: bool = True,
+    has_tables: bool = False,
+    clock: Clock | None = None,
+    embedder: Embedder | None = None,
 ) -> AsyncGenerator[Stage]:
-    """`gated`: without a gatekeeper; otherwise `stage.board.gates` is a `PlainGates` that lets through."""
+    """`gated`: without a gatekeeper; otherwise `stage.board.gates` is a `PlainGates` that lets through.
+    `clock`: of the board alone."""
     if not has_tables:
         await db.create_tables()
-    settings, clock = Settings(home=home), SystemClock()
+    settings = Settings(home=home)
     box = SecretBox(MasterKeys.from_settings(settings))
-    tenants = TenantService(db, settings, clock, box, load_jwt_key(settings))
+    tenants = TenantService(db, settings, SystemClock(), box, load_jwt_key(settings))
     await tenants.bootstrap()
     events = event_log(db)
     gates: Gatekeeper | None = None if gated else PlainGates(events)
-    board = BoardService(
-        db,
-        events,
-        clock,
-        gates=gates,
-    )
+    board = BoardService(db, events, clock or SystemClock(), gates=gates, embedder=embedder)
     app = FastAPI()
     app.state.tenants, app.state.board = tenants, board
     for router in ROUTERS:

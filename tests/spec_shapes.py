@@ -63,6 +63,19 @@ CHECKS = st.one_of(
         }
     ),
 )
+WORKS = st.one_of(
+    st.builds(
+        lambda lines: {"kind": "commands", "commands": lines},
+        st.lists(
+            st.one_of(st.sampled_from(["make all", "cat > a <<END\ntext\nEND", "a \\\n  b"]), WORDS),
+            min_size=1,
+        ),
+    ),
+    st.builds(
+        lambda inputs: {"kind": "skill", "name": "make-report", "inputs": inputs},
+        st.dictionaries(WORDS, WORDS, max_size=2),
+    ),
+)
 CRITERIA = st.lists(CHECKS, min_size=1, max_size=3)
 
 
@@ -130,6 +143,7 @@ def _task(draw: st.DrawFn, number: int, tickets: int) -> Json:
         "deliverables": draw(st.lists(st.just({"path": "a.py", "content": "code"}), max_size=1)),
         "criteria": draw(st.lists(CHECKS, max_size=2)),
         "timeout_seconds": draw(st.sampled_from([3600, 60])),
+        "work": draw(st.none() | WORKS),
     }
 
 

@@ -383,6 +383,13 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("events", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_events_belonging",
+            ["tenant_id", "seq"],
+            unique=False,
+            sqlite_where=sa.text("instr(payload, '\"ids\":{') > 0"),
+            postgresql_where=sa.text("strpos(payload, '\"ids\":{') > 0"),
+        )
         batch_op.create_index(batch_op.f("ix_events_run_id"), ["run_id"], unique=False)
 
     op.create_table(
@@ -414,6 +421,26 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("project_id", "from_status", name=op.f("pk_gates")),
     )
+    op.create_table(
+        "github_deliveries",
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("delivery_id", sa.String(length=100), nullable=False),
+        sa.Column("body_hash", sa.String(length=64), nullable=False),
+        sa.Column("event", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_github_deliveries")),
+        sa.UniqueConstraint(
+            "project_id", "body_hash", name=op.f("uq_github_deliveries_project_id_body_hash")
+        ),
+        sa.UniqueConstraint(
+            "project_id", "delivery_id", name=op.f("uq_github_deliveries_project_id_delivery_id")
+        ),
+    )
+    with op.batch_alter_table("github_deliveries", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_github_deliveries_tenant_id"), ["tenant_id"], unique=False)
+
     op.create_table(
         "hook_arrivals",
         sa.Column("tenant_id", sa.String(length=64), nullable=False),
@@ -728,6 +755,27 @@ def upgrade() -> None:
         batch_op.create_index("ix_runs_subject", ["tenant_id", "subject", "created_at"], unique=False)
 
     op.create_table(
+        "sandbox_event_seqs",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("sandbox_id", sa.String(length=64), nullable=False),
+        sa.Column("client_seq", sa.Integer(), nullable=True),
+        sa.Column("event_seq", sa.Integer(), nullable=False),
+        sa.Column("type", sa.String(length=64), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sandbox_event_seqs")),
+        sa.UniqueConstraint(
+            "sandbox_id", "client_seq", name=op.f("uq_sandbox_event_seqs_sandbox_id_client_seq")
+        ),
+        sa.UniqueConstraint(
+            "sandbox_id", "event_seq", name=op.f("uq_sandbox_event_seqs_sandbox_id_event_seq")
+        ),
+    )
+    with op.batch_alter_table("sandbox_event_seqs", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_sandbox_event_seqs_tenant_id"), ["tenant_id"], unique=False)
+
+    op.create_table(
         "sandbox_messages",
         sa.Column("sandbox_id", sa.String(length=64), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
@@ -746,8 +794,17 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_sandbox_messages_tenant_id"), ["tenant_id"], unique=False)
 
     op.create_table(
+        "sandbox_rates",
+        sa.Column("sandbox_id", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("minute", sa.Integer(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("sandbox_id", "kind", name=op.f("pk_sandbox_rates")),
+    )
+    op.create_table(
         "sandboxes",
         sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("ticket_id", sa.String(length=64), nullable=True),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("task_id", sa.String(length=64), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=True),
@@ -770,10 +827,12 @@ def upgrade() -> None:
         sa.Column("heartbeat_count", sa.Integer(), nullable=False),
         sa.Column("last_work_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("metrics", sa.JSON(), nullable=False),
+        sa.Column("env", sa.LargeBinary(), nullable=True),
         sa.Column("cost_usd", sa.Float(), nullable=False),
         sa.Column("tokens_in", sa.Integer(), nullable=False),
         sa.Column("tokens_out", sa.Integer(), nullable=False),
         sa.Column("tool_calls", sa.Integer(), nullable=False),
+        sa.Column("model_turns", sa.Integer(), nullable=False),
         sa.Column("keep_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("result_id", sa.String(length=64), nullable=True),
         sa.Column("error_code", sa.String(length=64), nullable=True),
@@ -1046,6 +1105,7 @@ def upgrade() -> None:
         sa.Column("tests", sa.JSON(), nullable=True),
         sa.Column("artifacts", sa.JSON(), nullable=False),
         sa.Column("notes", sa.Text(), nullable=False),
+        sa.Column("error_code", sa.String(length=64), nullable=True),
         sa.Column("claims", sa.String(length=16), nullable=False),
         sa.Column("verification", sa.String(length=16), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -1098,6 +1158,7 @@ def upgrade() -> None:
         sa.Column("required_capabilities", sa.JSON(), nullable=False),
         sa.Column("owned_files", sa.JSON(), nullable=False),
         sa.Column("deliverables", sa.JSON(), nullable=False),
+        sa.Column("work", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("feedback", sa.JSON(), nullable=False),
         sa.Column("error_code", sa.String(length=64), nullable=True),
         sa.Column("error_message", sa.Text(), nullable=True),
@@ -1606,11 +1667,16 @@ def downgrade() -> None:
         batch_op.drop_index("ix_sandboxes_state")
 
     op.drop_table("sandboxes")
+    op.drop_table("sandbox_rates")
     with op.batch_alter_table("sandbox_messages", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_sandbox_messages_tenant_id"))
         batch_op.drop_index(batch_op.f("ix_sandbox_messages_sandbox_id"))
 
     op.drop_table("sandbox_messages")
+    with op.batch_alter_table("sandbox_event_seqs", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sandbox_event_seqs_tenant_id"))
+
+    op.drop_table("sandbox_event_seqs")
     with op.batch_alter_table("runs", schema=None) as batch_op:
         batch_op.drop_index("ix_runs_subject")
         batch_op.drop_index(
@@ -1685,6 +1751,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_hook_arrivals_next_try_at"))
 
     op.drop_table("hook_arrivals")
+    with op.batch_alter_table("github_deliveries", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_github_deliveries_tenant_id"))
+
+    op.drop_table("github_deliveries")
     op.drop_table("gates")
     with op.batch_alter_table("gate_decisions", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_gate_decisions_ticket_id"))
@@ -1693,6 +1763,11 @@ def downgrade() -> None:
     op.drop_table("gate_decisions")
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_events_run_id"))
+        batch_op.drop_index(
+            "ix_events_belonging",
+            sqlite_where=sa.text("instr(payload, '\"ids\":{') > 0"),
+            postgresql_where=sa.text("strpos(payload, '\"ids\":{') > 0"),
+        )
 
     op.drop_table("events")
     op.drop_table("event_cursors")

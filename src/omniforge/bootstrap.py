@@ -16,8 +16,10 @@ from omniforge.agents.inbox import Inbox
 from omniforge.agents.polls import Poller
 from omniforge.agents.service import AgentService
 from omniforge.agents.triggers import Scheduler
+from omniforge.board.github_rooms import GitHubRooms
+from omniforge.board.rooms import BoardRooms, Ground
 from omniforge.board.service import BoardService
-from omniforge.board.work import WorkService
+from omniforge.board.store.queue import Capacity
 from omniforge.builder.assistant import Assistant
 from omniforge.builder.library import LibrarySuggestions
 from omniforge.builder.requests import Doer
@@ -41,6 +43,7 @@ from omniforge.engine.telemetry import Telemetry, open_telemetry
 from omniforge.integrations.service import IntegrationService
 from omniforge.integrations.signin import ConnectionArrived
 from omniforge.llm.client import build_models
+from omniforge.llm.protocol import ModelClient
 from omniforge.runs.service import RunService
 from omniforge.runtime.steps.approval import ask_for_approval
 from omniforge.runtime.steps.command import CommandStep
@@ -48,6 +51,8 @@ from omniforge.runtime.steps.skill import SkillStep
 from omniforge.runtime.tools import tool_box
 from omniforge.sandboxes import SandboxProvider, open_provider
 from omniforge.sandboxes.guests import SandboxEnclosure
+from omniforge.sandboxes.service import SandboxService
+from omniforge.sandboxes.workspaces import Workspaces, open_workspaces
 from omniforge.skills.intake.service import Intake
 from omniforge.skills.library.service import LibraryService
 from omniforge.skills.service import SkillService
@@ -82,16 +87,21 @@ class Installation:
     runs: RunService
     agents: AgentService
     builder: BuilderService
-    board: BoardService
-    work: WorkService
+    rooms: BoardRooms
+    github: GitHubRooms
     sandbox: SandboxProvider
     breakers: Breakers
     telemetry: Telemetry
+
+    @property
+    def board(self) -> BoardService:
+        return self.rooms.board
 
     def attach(self, state: Any) -> None:
         """Put the services where each slice's endpoints look for theirs."""
         for part in fields(self):
             setattr(state, part.name, getattr(self, part.name))
+        self.rooms.attach(state)
 
     @classmethod
     @asynccontextmanager
@@ -145,16 +155,12 @@ class Installation:
                 clock,
                 settings,
             )
-            board = BoardService(db, engine.events, clock)
-            work = WorkService(db, board.tasks, models=models)
-            integrations.dependants.append(agents.agents_needing)
-            integrations.on_disconnected.append(agents.activation.on_disconnected)
-
-            async def go_on(arrived: ConnectionArrived) -> None:
-                await builder.tell_arrival(arrived)
-                await runs.resume_waiting(arrived.tenant_id, arrived.user_id, "connection")
-
-            integrations.on_connected.append(go_on)
+            workspaces = open_workspaces(settings)
+            stack.push_async_callback(workspaces.close)
+            rooms = _make_rooms(settings, runs, skills, models, workspaces, secrets)
+            github = GitHubRooms.make(integrations, rooms.board.commits, secrets, runs, settings.url)
+            handlers |= rooms.handlers | github.handlers
+            _tell_of_connections(integrations, agents, builder)
             telemetry = Telemetry()
             if part is Part.SERVER:  # it tells of the workers' runs as well
                 telemetry = await stack.enter_async_context(
@@ -172,8 +178,8 @@ class Installation:
                 runs,
                 agents,
                 builder,
-                board,
-                work,
+                rooms,
+                github,
                 sandbox,
                 breakers,
                 telemetry,
@@ -185,17 +191,14 @@ class Installation:
                 yield house
                 return
             await library.open()
-            for name, type_, told in (
-                ("agents.finished", "run.finished", agents.on_run_finished),
-                ("agents.waiting", "run.waiting", agents.on_run_waiting),
-                ("agents.fires", "run.finished", agents.fires.on_run_finished),
-            ):
-                engine.events.subscribe(name, [type_], told)
-            board.follow()
+            _follow(engine.events, agents)
+            rooms.follow()
+            stack.push_async_callback(rooms.chain.runs.close)
             for work in (
                 Scheduler(agents, clock).run(),
                 Poller(agents, clock).run(),
                 breakers.watch_long_open(),
+                rooms.chain.dispatch.run(),
             ):
                 stack.push_async_callback(_stop, asyncio.create_task(work))
             yield house
@@ -224,6 +227,34 @@ def _make_engine(
     return engine
 
 
+def _make_rooms(  # noqa: PLR0917 - what the board stands on
+    settings: Settings,
+    runs: RunService,
+    skills: SkillService,
+    models: ModelClient,
+    workspaces: Workspaces,
+    secrets: SecretBox,
+) -> BoardRooms:
+    """The board, with sandboxes to work in and repositories to keep what becomes of it."""
+    engine = runs.engine
+    sandboxes = SandboxService(
+        skills.db, engine.events, engine.clock, workspaces, api_url=settings.url, box=secrets
+    )
+    capacity = Capacity(settings.tenant_sandboxes, settings.board_sandboxes)
+    return BoardRooms.make(
+        Ground(
+            runs,
+            sandboxes,
+            skills,
+            models,
+            settings.home / "repositories",
+            capacity,
+            settings.dispatch_capabilities,
+            settings.audit_command,
+        )
+    )
+
+
 def _make_library(
     skills: SkillService, agents: AgentService, integrations: IntegrationService, events: EventLog
 ) -> LibraryService:
@@ -232,6 +263,27 @@ def _make_library(
     public_skills.connect(agents.launch.public, library, agents.db, agents.inbox)
     library.publishing.known_ids = partial(_ids_of_connections, integrations)
     return library
+
+
+def _tell_of_connections(
+    integrations: IntegrationService, agents: AgentService, builder: BuilderService
+) -> None:
+    """Who waits for a connection, or loses one, hears of it."""
+
+    async def go_on(arrived: ConnectionArrived) -> None:
+        await builder.tell_arrival(arrived)
+        await agents.runs.resume_waiting(arrived.tenant_id, arrived.user_id, "connection")
+
+    integrations.dependants.append(agents.agents_needing)
+    integrations.on_disconnected.append(agents.activation.on_disconnected)
+    integrations.on_connected.append(go_on)
+
+
+def _follow(events: EventLog, agents: AgentService) -> None:
+    """Agents hear of their runs."""
+    events.subscribe("agents.finished", ["run.finished"], agents.on_run_finished)
+    events.subscribe("agents.waiting", ["run.waiting"], agents.on_run_waiting)
+    events.subscribe("agents.fires", ["run.finished"], agents.fires.on_run_finished)
 
 
 async def _ids_of_connections(integrations: IntegrationService, actor: Actor) -> list[tuple[str, str]]:

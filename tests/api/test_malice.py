@@ -111,7 +111,9 @@ async def test_every_list_takes_the_largest_offset_and_refuses_a_larger_one(appl
     lists = [
         path
         for path, item in schema["paths"].items()
-        if "{" not in path and any(p["name"] == "offset" for p in item.get("get", {}).get("parameters", ()))
+        if "{" not in path
+        and not path.endswith("/github/repos")
+        and any(p["name"] == "offset" for p in item.get("get", {}).get("parameters", ()))
     ]
     assert len(lists) >= 8
     for path in lists:

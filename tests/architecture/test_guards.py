@@ -22,6 +22,8 @@ WHERE_PATHS_END = {
     "src/omniforge/agents/fires.py",
     "src/omniforge/agents/polls.py",
     "src/omniforge/agents/triggers.py",
+    "src/omniforge/board/dispatch.py",
+    "src/omniforge/board/duplicates.py",
     "src/omniforge/cli/keyboard.py",
     "src/omniforge/engine/admission.py",
     "src/omniforge/engine/attempts.py",

@@ -14,6 +14,7 @@ from tests.board.task_stage import OWNER, Stage
 from omniforge.api.app import omniforge_error, validation_error
 from omniforge.board.blocking import Blocking
 from omniforge.board.endpoints import graph, tasks
+from omniforge.board.endpoints.workers import person_or_worker
 from omniforge.board.work import WorkService
 from omniforge.core.actor import Actor, Role
 from omniforge.core.errors import OmniForgeError
@@ -65,7 +66,7 @@ async def open_http(stage: Stage) -> AsyncGenerator[Http]:
     def who(request: Request) -> Actor:
         return people[request.headers.get("x-who", "local")]
 
-    app.dependency_overrides[current_actor] = who
+    app.dependency_overrides[current_actor] = app.dependency_overrides[person_or_worker] = who
     transport = httpx.ASGITransport(app)
     project = await stage.project()
     ticket = await stage.ticket(project)

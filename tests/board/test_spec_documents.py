@@ -130,6 +130,76 @@ def test_markdown_and_json_of_the_same_content_are_the_same_spec(content: Json) 
     assert (plain.spec, plain.problems) == (judged.spec, [])
 
 
+WORK = """
+## TKT-001: Server
+
+The server.
+
+### TSK-001: Write it
+
+What it is about.
+
+```sh
+# first a folder
+mkdir -p src
+
+cat > src/a.py <<'END'
+if True:
+    pass
+END
+python -m compileall \\
+  src
+```
+
+### TSK-002: Report
+Skill: make-report
+Inputs: {"path": "src", "deep": {"n": 1}}
+
+### TSK-003: Think
+```python
+print("no work")
+```
+"""
+
+
+def test_commands_and_skills_are_the_work_of_a_task() -> None:
+    judged = read(WORK)
+    assert judged.problems == []
+    commands, skill, agent = judged.spec.tasks
+    assert commands.description == "What it is about."
+    assert commands.work == {
+        "kind": "commands",
+        "commands": [
+            "mkdir -p src",
+            "cat > src/a.py <<'END'\nif True:\n    pass\nEND",
+            "python -m compileall \\\n  src",
+        ],
+    }
+    assert skill.work == {
+        "kind": "skill",
+        "name": "make-report",
+        "inputs": {"path": "src", "deep": {"n": 1}},
+    }
+    assert (agent.work, agent.description) == (None, '```python\nprint("no work")\n```')
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ("```sh\n# nothing\n```", "work.commands"),
+        ("Skill: Make Report", "work.name"),
+        ("Skill: make-report\nInputs: [1]", "work.inputs"),
+        ("Skill: make-report\nInputs: {oh", "work.inputs"),
+        ("Inputs: {}", "work.name"),
+        ("Skill: make-report\n```sh\nls\n```", "work.commands"),
+    ],
+)
+def test_work_that_cannot_be_run_is_told_with_its_line(said: str, field: str) -> None:
+    judged = read(f"## TKT-001: Server\n\nThe server.\n\n### TSK-001: Write it\n{said}\n")
+    (problem,) = judged.problems
+    assert (problem.code.value, problem.field, problem.place.line) == ("bad_value", field, 6)
+
+
 MARKS = st.sampled_from(
     [*ODD_LINES, "## REQ-A-B-1: x", "### TSK-001: t", "Blocks: TSK-001", "\r\n", "\ufeff", "\0"]
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniforge.runtime.redaction import redact, redacted
+from omniforge.core.redaction import redact, redacted
 
 LONG = "Ab3" * 20
 SECRETS = [

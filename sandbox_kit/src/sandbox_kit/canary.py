@@ -1,4 +1,10 @@
-"""Run inside a sandbox to prove its walls: prints `{"alive": true, "broken": [what does not hold, …]}`."""
+"""Run inside a sandbox to prove its walls: prints `{"alive": true, "broken": [what does not hold, …]}`.
+
+    canary.py BYTES [workspace]
+
+BYTES: how large its file systems may be. `workspace`: in the box of a workspace, which has a loopback of
+its own and a folder that stays.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +29,21 @@ EXPECTED_ENVIRONMENT = frozenset(
         "LC_CTYPE",
     }
 )
+OF_WORKSPACES = frozenset(
+    {"USER", "OMNIFORGE_URL", "OMNIFORGE_WORKSPACE", "OMNIFORGE_SKILLS", "OMNIFORGE_SANDBOX_ID"}
+    | {
+        f"{kind}_{end}"
+        for kind in ("HTTP", "HTTPS", "NO", "http", "https", "no")
+        for end in ("PROXY", "proxy")
+    }
+)
 CLONE_NEWUSER = 0x10000000
 FOREIGN = ("/etc/passwd", "/etc/shadow", "/root", "/home", "/var", "/run", "/sys", "/boot")
 
 
 def main() -> None:
-    broken = [wall for wall, holds in WALLS.items() if not holds()]
+    walls = WALLS | OTHERWISE if sys.argv[2:] == ["workspace"] else WALLS
+    broken = [wall for wall, holds in walls.items() if not holds()]
     sys.stdout.write(json.dumps({"alive": True, "broken": broken}) + "\n")
 
 
@@ -52,14 +67,24 @@ def write(path: str) -> None:
 
 def is_small_tmpfs(place: str) -> bool:
     space = os.statvfs(place)
+    is_writable(place)
+    return space.f_blocks * space.f_frsize <= int(sys.argv[1])
+
+
+def is_writable(place: str) -> bool:
     write(f"{place}/canary")
     os.unlink(f"{place}/canary")
-    return space.f_blocks * space.f_frsize <= int(sys.argv[1])
+    return True
 
 
 def has_only_loopback() -> bool:
     with open("/proc/net/dev") as lines:
         return [line.split(":")[0].strip() for line in lines if ":" in line] in ([], ["lo"])
+
+
+def knows_only_itself() -> bool:
+    with open("/etc/passwd") as lines:
+        return [line.split(":")[2] for line in lines] == [str(os.getuid())]
 
 
 def is_without_privileges() -> bool:
@@ -95,6 +120,21 @@ WALLS: dict[str, Callable[[], bool]] = {
     "processes are limited": lambda: resource.getrlimit(resource.RLIMIT_NPROC)[1] != resource.RLIM_INFINITY,
     "files are limited": lambda: resource.getrlimit(resource.RLIMIT_FSIZE)[1] != resource.RLIM_INFINITY,
 }
+
+OTHERWISE: dict[str, Callable[[], bool]] = {
+    "files of the computer are out of sight": lambda: (
+        not any(map(os.path.lexists, [path for path in FOREIGN if path != "/etc/passwd"]))
+        and knows_only_itself()
+    ),
+    "the workspace is small and writable": lambda: (
+        is_refused(lambda: write("/skills/canary")) and is_writable("/workspace")
+    ),
+    "there is no network": lambda: (
+        has_only_loopback() and is_refused(lambda: socket.create_connection(("192.0.2.1", 9), 0.2))
+    ),
+    "the environment is scrubbed": lambda: set(os.environ) <= EXPECTED_ENVIRONMENT | OF_WORKSPACES,
+}
+"""What holds in the box of a workspace in place of the walls of the same name."""
 
 
 if __name__ == "__main__":

@@ -18,8 +18,10 @@ from omniforge.agents import endpoints as agents
 from omniforge.agents import hook_endpoints as hooks
 from omniforge.agents import ledger_endpoints as ledger
 from omniforge.agents import version_endpoints as versions
-from omniforge.api import metrics, operation, start_page
+from omniforge.api import event_socket, events, metrics, operation, start_page
 from omniforge.api.answers import answer
+from omniforge.api.feed import Feed
+from omniforge.api.hearing import Hearing
 from omniforge.api.once import OnceOnly
 from omniforge.board import endpoints as board
 from omniforge.bootstrap import Installation
@@ -41,6 +43,8 @@ ROUTERS = (
     start_page.router,
     metrics.router,
     operation.router,
+    events.router,
+    event_socket.router,
     tenants.router,
     members.router,
     tenants.pages,
@@ -65,6 +69,7 @@ def create_app(house: Installation) -> FastAPI:
     """The application of an installation that is open; whoever opened it closes it."""
     app = FastAPI(title="OmniForge", docs_url=None, redoc_url=None)
     house.attach(app.state)
+    app.state.feed = Feed(house.engine.events, Hearing(house.agents.executions.audience))
     for router in ROUTERS:
         app.include_router(router)
     app.add_api_route("/health", health, tags=["operation"], dependencies=[tenants.KnownSource])
@@ -125,6 +130,13 @@ async def unexpected_error(request: Request, error: Exception) -> JSONResponse:
 IMPORTS = re.compile(r"/api/v1/specs/[^/]+/import$")
 LONGEST_SPEC = 6 * 1_048_576
 """Bytes of a specification as JSON: its text may be 5 MB."""
+TELEMETRY = re.compile(r"/api/v1/sandboxes/[^/]+/events$")
+LONGEST_TELEMETRY = 6 * 1_048_576
+"""Bytes of fifty events of a worker, each of which may tell 100 KB."""
+TAKES_NUL_OUT = re.compile(
+    r"/api/v1/(?:sandboxes/[^/]+/(?:events|messages)|sandbox/task/[^/]+/(?:progress|status|results|review))$"
+)
+"""Where the text of workers comes in, which may be whatever a program has printed."""
 
 
 class Intake:
@@ -166,7 +178,10 @@ class Intake:
         await self.app(scope, replay, send_with_headers)
 
     def _limit(self, scope: Scope) -> int:
-        return max(self.limit, LONGEST_SPEC) if IMPORTS.match(scope["path"]) else self.limit
+        path = scope["path"]
+        if IMPORTS.match(path):
+            return max(self.limit, LONGEST_SPEC)
+        return max(self.limit, LONGEST_TELEMETRY) if TELEMETRY.match(path) else self.limit
 
     async def _whole(self, receive: Receive, limit: int) -> bytes | None:
         """The body; None when the client left before its end."""
@@ -206,7 +221,7 @@ def check_text(scope: Scope, body: bytes) -> None:
     if not any(name == b"content-type" and b"json" in value.lower() for name, value in scope["headers"]):
         return
     try:
-        plainjson.parse(body)
+        plainjson.parse(body, with_nul=TAKES_NUL_OUT.match(scope["path"]) is not None)
     except plainjson.NotPlain as flaw:
         field = {"field": dotted(flaw.location), "value": None, "rule": str(flaw)}
         raise Invalid(f"{field['field'] or 'The body'}: {flaw}.", fields=[field]) from None

@@ -256,6 +256,7 @@ class Attempts:
         if again:
             _note(task, kind="answer", text=ending.message or "", by=ending.by, attempt=task.attempt)
             events = await self._queue_again(session, task, now, ending.by)
+            events += await self.blocker.resolved_in(session, task, ending.by)
         else:
             task.version += 1
             events = await self._complete(session, task, now, ending)

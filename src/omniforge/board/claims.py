@@ -17,11 +17,12 @@ from omniforge.board.store.queue import Capacity, Take, is_full, take_best
 from omniforge.board.store.tasks import AttemptRow, TaskRow
 from omniforge.board.store.tickets import get_ticket
 from omniforge.board.vocabulary import TaskStatus
-from omniforge.board.workplaces import begin_attempt, sandbox_event
+from omniforge.board.workplaces import begin_attempt
 from omniforge.core.actor import Actor
 from omniforge.core.clock import new_id
 from omniforge.core.errors import RateLimited
 from omniforge.db import Database
+from omniforge.sandboxes.log import sandbox_event
 from omniforge.sandboxes.store import LIVE_STATES, SandboxRow
 
 ASK_AGAIN = 5.0
@@ -129,7 +130,7 @@ class Claims:
             session,
             task.tenant_id,
             task_event("task.claimed", task, take.now, by, sandbox_id=sandbox.id, **told),
-            sandbox_event("sandbox.requested", sandbox, task, take.now, by, **requested),
+            sandbox_event("sandbox.requested", sandbox, take.now, by, **requested),
         )
         return Claimed(task, attempt, sandbox, score)
 

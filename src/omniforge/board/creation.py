@@ -44,6 +44,10 @@ class Reviews(Protocol):
 
 
 class Duplicates(Protocol):
+    async def prepare(self, actor: Actor, project_id: str) -> None:
+        """What takes long, before the transaction of `check_in`."""
+        ...
+
     async def check_in(
         self, session: AsyncSession, actor: Actor, project: ProjectRow, given: TicketGiven
     ) -> Sequence[dict[str, Any]]:

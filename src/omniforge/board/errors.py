@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omniforge.core.errors import Conflict, Invalid
+from omniforge.core.errors import Conflict, Invalid, OmniForgeError
 
 
 class IllegalMove(Conflict):
@@ -77,6 +77,18 @@ class LateResult(Conflict):
     code = "late_result"
 
 
+class UseResults(Conflict):
+    """A worker said that it is done where only its results count."""
+
+    code = "use_results"
+
+
+class UseReview(Conflict):
+    """A worker said that it cannot go on where it has to ask a question."""
+
+    code = "use_review"
+
+
 class PreconditionFailed(Conflict):
     code = "precondition_failed"
 
@@ -101,3 +113,10 @@ class InvalidSpec(Invalid):
     """`details`: problems `[{code, ref, field?, message, path?, line?}]` and warnings."""
 
     code = "invalid_spec"
+
+
+class GitHubFailed(OmniForgeError):
+    """GitHub did not answer, or not with what was asked for; `details.said` are its own words."""
+
+    status = 502
+    code = "github_error"

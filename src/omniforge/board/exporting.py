@@ -198,6 +198,7 @@ def _task(holding: Holding, row: TaskRow, kept: set[str]) -> Json:
             "owned_files",
             "required_capabilities",
             "timeout_seconds",
+            "work",
         )
     }
     parent = row.parent_task_id

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from omniforge.board.moves import Moves, system_actor
 from omniforge.board.store.tickets import TicketRow
-from omniforge.board.vocabulary import TicketStatus
+from omniforge.board.vocabulary import MoveCause, TicketStatus
 from omniforge.core.errors import NotFound
 from omniforge.db import Database
 from omniforge.engine.events import EventRow
@@ -57,7 +57,7 @@ class Following:
         try:
             if row.type in GOES_ON:
                 for ticket_id in await self._meant(row, payload, ids):
-                    await self.moves.advance_ticket(actor, ticket_id)
+                    await self.moves.advance_ticket(actor, ticket_id, cause=_cause(row))
             for status in self._freed(row, payload):
                 await self.moves.release_held(project_id, status)
             if row.type in FILLS or payload.get("to_status") == TicketStatus.DONE:
@@ -96,3 +96,8 @@ class Following:
                 return []
         async with self.db.read() as session:
             return list(await session.scalars(query.order_by(TicketRow.id)))
+
+
+def _cause(row: EventRow) -> MoveCause:
+    """Work that was completed moves a ticket as its result does, whoever of them comes first."""
+    return MoveCause.RESULTS if row.type == "task.completed" else MoveCause.AUTO

@@ -180,6 +180,7 @@ class WorkItems:
             "owned_files": list(item.owned_files),
             "required_capabilities": list(item.required_capabilities),
             "timeout_seconds": item.timeout_seconds,
+            "work": item.work,
             "deliverables": _deliverables(item),
             "parent_task_id": parent[0] if parent else None,
             "ticket_id": run.rows[item.ticket].id,
@@ -262,6 +263,7 @@ def _fields(item: d.Task, named: Callable[[Iterable[str]], list[str]]) -> TaskFi
         owned_files=item.owned_files,
         required_capabilities=item.required_capabilities,
         timeout_seconds=item.timeout_seconds,
+        work=item.work,
         parent_task_id=next(iter(named([item.parent] if item.parent else [])), None),
     )
 

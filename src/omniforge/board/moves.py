@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -31,6 +32,8 @@ from omniforge.db import Database
 from omniforge.engine.events import EventLog
 
 PULLED_AT_ONCE = 20
+MOST_ASKED = 4
+"""Times a gate is seen to before it is waited for."""
 PERMISSIONS = frozenset({"board:view", "board:edit"})
 
 
@@ -52,6 +55,16 @@ class _Hop:
     to: TicketStatus | None = None
     reason: HoldReason | None = None
     lacks_checks: bool = False
+    must_merge: bool = False
+
+
+class Finish(Protocol):
+    """Who brings the work of a ticket to where finished work is."""
+
+    async def __call__(self, actor: Actor, ticket_id: str) -> bool:
+        """Called outside of transactions, before the ticket is done. False: it cannot be done now, and
+        something was done about that."""
+        ...
 
 
 class Moves(Moving):
@@ -69,6 +82,7 @@ class Moves(Moving):
     ) -> None:
         super().__init__(events, clock, tasks, gates)
         self.db, self.setback = db, setback
+        self.finish: Finish | None = None
 
     async def advance_ticket(
         self,
@@ -83,17 +97,28 @@ class Moves(Moving):
         The same state gives the same answer, so it may be called at any time and any number of times.
         """
         made: list[TicketStatus] = []
+        is_merged, asked = self.finish is None, 0
         while hops is None or len(made) < hops:
             async with self.db.transaction() as session:
-                hop = await self._hop(session, actor, ticket_id, cause)
-            if hop.lacks_checks and self.gates is not None:
-                await self.gates.start_missing(ticket_id)
+                hop = await self._hop(session, actor, ticket_id, cause, is_merged=is_merged)
+            if hop.must_merge and self.finish is not None:
+                is_merged = await self.finish(actor, ticket_id)
+                if not is_merged:
+                    return Advance(made, HoldReason.GATE_NO_GO)
+                continue
+            if hop.lacks_checks and self.gates is not None and asked < MOST_ASKED:
+                asked += 1
+                if await self.gates.start_missing(ticket_id, cause):
+                    continue
             if hop.to is None:
                 return Advance(made, hop.reason)
             made.append(hop.to)
+            asked = 0
         return Advance(made)
 
-    async def _hop(self, session: AsyncSession, actor: Actor, ticket_id: str, cause: MoveCause) -> _Hop:
+    async def _hop(
+        self, session: AsyncSession, actor: Actor, ticket_id: str, cause: MoveCause, *, is_merged: bool
+    ) -> _Hop:
         """One hop, or why there is none."""
         ticket = await store.get_ticket(session, actor, ticket_id, lock=True)
         stage = stage_of(TicketStatus(ticket.status))
@@ -110,7 +135,7 @@ class Moves(Moving):
             return _Hop(reason=HoldReason.TASKS_OPEN)
         if counts.failed:
             return _Hop(reason=HoldReason.TASKS_FAILED)
-        return await self._through_gate(session, actor, ticket, stage.forward, cause)
+        return await self._through_gate(session, actor, ticket, stage.forward, cause, is_merged=is_merged)
 
     async def _leave_backlog(
         self, session: AsyncSession, actor: Actor, ticket: TicketRow, cause: MoveCause
@@ -128,7 +153,14 @@ class Moves(Moving):
         return _Hop(to)
 
     async def _through_gate(
-        self, session: AsyncSession, actor: Actor, ticket: TicketRow, to: TicketStatus, cause: MoveCause
+        self,
+        session: AsyncSession,
+        actor: Actor,
+        ticket: TicketRow,
+        to: TicketStatus,
+        cause: MoveCause,
+        *,
+        is_merged: bool,
     ) -> _Hop:
         decision: DecisionRow | None = None
         if has_gate(TicketStatus(ticket.status), to):
@@ -138,7 +170,7 @@ class Moves(Moving):
             if readiness not in OPEN_GATES or (readiness is GateReadiness.READY and decision is None):
                 if readiness is GateReadiness.WAITING_APPROVAL:  # it stands still until a person has looked
                     await self._hold(session, actor, ticket, to, HoldReason.GATE_PENDING)
-                lacks_checks = readiness is GateReadiness.WAITING_CHECKS
+                lacks_checks = readiness in (GateReadiness.WAITING_CHECKS, GateReadiness.WAITING_APPROVAL)
                 return _Hop(reason=HoldReason.GATE_PENDING, lacks_checks=lacks_checks)
             if decision is not None and decision.decision == GateVerdict.NO_GO:
                 await self._answer_no_go(session, actor, ticket, to, decision)
@@ -146,6 +178,8 @@ class Moves(Moving):
         if await self.full_column(session, actor, ticket.project_id, to) is not None:
             await self._hold(session, actor, ticket, to, HoldReason.WIP_LIMIT)
             return _Hop(reason=HoldReason.WIP_LIMIT)
+        if to is TicketStatus.DONE and not is_merged:
+            return _Hop(must_merge=True)
         await self.move_ticket(session, actor, ticket, to, cause=cause, decision=decision)
         return _Hop(to)
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from omniforge.board import arrivals, targets
+from omniforge.board import arrivals, targets, unblocking
 from omniforge.board.errors import (
     GateNoGo,
     GatePending,
@@ -219,6 +219,8 @@ class Moving:
         events = await self.tasks.cancel_open(session, actor, ticket, "the ticket is done")
         for waiting in await arrivals.release_dependents(session, ticket):
             events += await self.tasks.readmit_ticket(session, waiting)
+        resolve, now = unblocking.resolve_in, self.clock.now()
+        events += await resolve(session, ticket.tenant_id, "ticket", ticket.id, self.tasks, now, actor.by)
         await self.events.append(session, actor.tenant_id, *events)
         return events
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from omniforge.board.store.evidence import DecisionRow
 from omniforge.board.store.tasks import TaskRow
 from omniforge.board.store.tickets import TicketRow
-from omniforge.board.vocabulary import GateReadiness
+from omniforge.board.vocabulary import GateReadiness, MoveCause
 from omniforge.core.actor import Actor
 from omniforge.engine.events import Event
 
@@ -65,8 +65,9 @@ class Gatekeeper(Protocol):
         """Every check of the gate as it stands: `{key, tier, kind, status}`; for refusals."""
         ...
 
-    async def start_missing(self, ticket_id: str) -> None:
-        """Start commands that were not run yet. Called outside of transactions."""
+    async def start_missing(self, ticket_id: str, cause: MoveCause = MoveCause.AUTO) -> bool:
+        """See to what a gate waits for: start commands that were not run yet, ask people. Called outside of
+        transactions. `cause`: of the moves that follow from it. True: asking the gate again is worth it."""
         ...
 
 

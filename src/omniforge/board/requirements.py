@@ -17,13 +17,8 @@ from omniforge.board.criteria import Owner
 from omniforge.board.errors import NameTaken, PreconditionFailed
 from omniforge.board.importing.designs import read_design
 from omniforge.board.log import board_event
-from omniforge.board.shapes.specs import (
-    CriterionChanges,
-    RequirementChanges,
-    RequirementGiven,
-    SpecCriterionGiven,
-    checked,
-)
+from omniforge.board.shapes.specs import CriterionChanges, RequirementChanges, RequirementGiven
+from omniforge.board.shapes.tickets import CriterionGiven, checked
 from omniforge.board.spec_life import Part, SpecLife, spec_event
 from omniforge.board.store import specs as store
 from omniforge.board.store.specs import CriterionRow, ImportRefRow, RequirementRow, SpecRow
@@ -119,7 +114,7 @@ class Requirements:
     # --- criteria ------------------------------------------------------------------------------------------
 
     async def add_criterion(
-        self, actor: Actor, spec_id: str, requirement_id: str, given: SpecCriterionGiven
+        self, actor: Actor, spec_id: str, requirement_id: str, given: CriterionGiven
     ) -> CriterionRow:
         async with self._opened(actor, spec_id) as (session, spec):
             requirement = await store.get_requirement(session, actor, spec.id, requirement_id)

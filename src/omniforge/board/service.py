@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from omniforge.board.blocking import Blocking
 from omniforge.board.columns import BoardColumns
-from omniforge.board.creation import Creation, Duplicates, Reviews
+from omniforge.board.commits import Commits
+from omniforge.board.context import Contexts
+from omniforge.board.conversation import Conversation
+from omniforge.board.creation import Creation
+from omniforge.board.dependencies import Dependencies
+from omniforge.board.detection import Detection
+from omniforge.board.duplicates import Duplicates
 from omniforge.board.following import Following
+from omniforge.board.hindrances import Hindrances
 from omniforge.board.moves import Moves
 from omniforge.board.phases import BoardPhases
 from omniforge.board.ports import Gatekeeper, Setback
 from omniforge.board.projects import Projects
+from omniforge.board.reviews import Reviews
+from omniforge.board.similarity import Embedder
 from omniforge.board.specs import Specs
 from omniforge.board.tasks import Tasks
 from omniforge.board.ticket_edges import TicketEdges
@@ -21,7 +31,7 @@ from omniforge.engine.events import EventLog
 
 class BoardService:
     """Every room of the board by its name. Without `gates` every gate is shut; without `setback` a ticket is
-    held that evidence speaks against."""
+    held that evidence speaks against. `embedder` finds likes of tickets; ours needs nobody."""
 
     def __init__(
         self,
@@ -29,8 +39,7 @@ class BoardService:
         events: EventLog,
         clock: Clock,
         *,
-        reviews: Reviews | None = None,
-        duplicates: Duplicates | None = None,
+        embedder: Embedder | None = None,
         gates: Gatekeeper | None = None,
         setback: Setback | None = None,
     ) -> None:
@@ -43,7 +52,18 @@ class BoardService:
         self.views = BoardViews(db, clock)
         self.phases = BoardPhases(db, clock)
         edges = TicketEdges(self.tasks, clock)
-        self.creation = Creation(self.moves, dependencies=edges, reviews=reviews, duplicates=duplicates)
+        self.reviews = Reviews(db, self.tasks)
+        self.duplicates = Duplicates(db, clock, embedder)
+        self.creation = Creation(
+            self.moves, dependencies=edges, reviews=self.reviews, duplicates=self.duplicates
+        )
+        self.dependencies = Dependencies(db, events, edges)
+        self.blocking = Blocking(self.tasks)
+        self.hindrances = Hindrances(db, self.moves, self.blocking)
+        self.detection = Detection(db, self.blocking)
+        self.conversation = Conversation(db, events, clock)
+        self.commits = Commits(db, events, clock)
+        self.contexts = Contexts(db, events, clock)
         self.tickets = Tickets(db, self.moves, self.creation)
         self.specs = Specs(db, events, clock, creation=self.creation, tasks=self.tasks)
         self.following = Following(db, self.moves)

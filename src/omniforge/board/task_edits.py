@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from omniforge.board import changes, edges
+from omniforge.board import changes, edges, unblocking
 from omniforge.board.admission import task_event
 from omniforge.board.edges import Edge, find_way_round
 from omniforge.board.errors import TaskFinished, TaskNotReady, VersionConflict
@@ -37,6 +37,7 @@ class TaskEdits:
         actor.require("board:edit")
         fields = {name: getattr(given, name) for name in TaskGiven.model_fields if name != "ticket_id"}
         fields["deliverables"] = [one.model_dump() for one in given.deliverables]
+        fields["work"] = given.work and given.work.model_dump()
         async with self.db.transaction() as session:
             ticket = await get_ticket(session, actor, given.ticket_id, lock=True)
             return (await self.tasks.create_in(session, actor, ticket, **fields)).id
@@ -132,6 +133,7 @@ class TaskEdits:
             told = {"added": sorted(added), "removed": sorted(removed), "remaining": task.remaining}
             changed = task_event("task.dependencies_changed", task, now, actor.by, **told)
             admitted = await self.tasks.readmit(session, task, actor.by)
+            admitted += await unblocking.waits_no_longer(session, task, removed, self.tasks, now, actor.by)
             await self.events.append(session, actor.tenant_id, changed, *admitted)
 
     # --- how ---------------------------------------------------------------------------------------------

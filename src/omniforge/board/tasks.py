@@ -67,6 +67,7 @@ class TaskFields:
     parent_task_id: str | None = None
     feedback: Sequence[Json] = ()
     unblocks: bool = False
+    work: Json | None = None
     ref: str | None = None
     spec_id: str | None = None
 
@@ -226,6 +227,7 @@ def task_row(actor: Actor, ticket: TicketRow, wanted: TaskFields, ref: str, now:
         owned_files=list(dict.fromkeys(wanted.owned_files)),
         deliverables=list(wanted.deliverables),
         feedback=list(wanted.feedback),
+        work=wanted.work,
         version=1,
         created_at=now,
         updated_at=now,

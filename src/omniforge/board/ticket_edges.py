@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from omniforge.board import unblocking
 from omniforge.board.edges import Edge, check_cycle
 from omniforge.board.moving import ticket_event
 from omniforge.board.ports import Tasks
@@ -50,6 +51,41 @@ class TicketEdges:
         )
         return await self._count(session, actor, known, added)
 
+    async def set_in(
+        self, session: AsyncSession, actor: Actor, ticket: TicketRow, depends_on: Collection[str]
+    ) -> list[Event]:
+        """A ticket that is locked waits for exactly these. Refuses as `link_in` does; the events are the
+        caller's to write."""
+        kept = set(await awaited_by(session, ticket.id))
+        added, removed = sorted(set(depends_on) - kept), sorted(kept - set(depends_on))
+        if not added and not removed:
+            return []
+        known = await self._known(session, ticket, {ticket.id, *added, *removed})
+        gone = TicketEdgeRow.depends_on_ticket_id.in_(removed)
+        await session.execute(delete(TicketEdgeRow).where(TicketEdgeRow.ticket_id == ticket.id, gone))
+        if added:
+            edges = [Edge(ticket.id, one, of_tickets=True) for one in added]
+            await check_cycle(session, ticket.tenant_id, ticket.project_id, edges)
+        session.add_all(
+            TicketEdgeRow(ticket_id=ticket.id, depends_on_ticket_id=one, tenant_id=ticket.tenant_id)
+            for one in added
+        )
+        is_open = {one: row.status != TicketStatus.DONE for one, row in known.items()}
+        ticket.open_dependencies += sum(is_open[one] for one in added) - sum(is_open[one] for one in removed)
+        ticket.updated_at = now = self.clock.now()
+        told = {"added": added, "removed": removed}
+        events = [ticket_event("ticket.dependencies_changed", ticket, now, actor.by, **told)]
+        events += await self.tasks.readmit_ticket(session, ticket)
+        return events + await unblocking.drop(
+            session,
+            ticket,
+            lambda one: one.get("kind") == "ticket" and one.get("id") in removed,
+            self.tasks,
+            now,
+            actor.by,
+            "ticket",
+        )
+
     async def _known(self, session: AsyncSession, ticket: TicketRow, ids: set[str]) -> dict[str, TicketRow]:
         query = (
             select(TicketRow)
@@ -81,3 +117,17 @@ class TicketEdges:
         for waiting in dict.fromkeys(waiting for waiting, _ in added):
             events += await self.tasks.readmit_ticket(session, known[waiting])
         return events
+
+
+async def awaited_by(session: AsyncSession, ticket_id: str) -> list[str]:
+    """Ids of what a ticket waits for, done or not."""
+    edge = TicketEdgeRow
+    query = select(edge.depends_on_ticket_id).where(edge.ticket_id == ticket_id)
+    return list(await session.scalars(query.order_by(edge.depends_on_ticket_id)))
+
+
+async def waiting_for(session: AsyncSession, ticket_id: str) -> list[str]:
+    """Ids of what waits for a ticket."""
+    edge = TicketEdgeRow
+    query = select(edge.ticket_id).where(edge.depends_on_ticket_id == ticket_id)
+    return list(await session.scalars(query.order_by(edge.ticket_id)))

@@ -54,6 +54,8 @@ class Tickets:
 
     async def create(self, actor: Actor, given: TicketGiven) -> Ticket:
         actor.require("board:edit")
+        if given.check_duplicates and self.creation.duplicates is not None:
+            await self.creation.duplicates.prepare(actor, given.project_id)
         async with self.db.transaction() as session:
             row = await self.creation.create_in(session, actor, given)
         return await self.get(actor, row.id)
@@ -192,8 +194,8 @@ class Tickets:
         return await self.get(actor, ticket_id)
 
     async def _start_missing(self, ticket_id: str, refusal: GatePending) -> None:
-        waits_for_checks = refusal.details.get("readiness") == GateReadiness.WAITING_CHECKS
-        if waits_for_checks and self.moves.gates is not None:
+        waits = (GateReadiness.WAITING_CHECKS, GateReadiness.WAITING_APPROVAL)
+        if refusal.details.get("readiness") in waits and self.moves.gates is not None:
             await self.moves.gates.start_missing(ticket_id)
 
     async def regress(self, actor: Actor, ticket_id: str, given: Regress) -> Ticket:

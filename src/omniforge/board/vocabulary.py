@@ -211,6 +211,31 @@ class ApproverRole(StrEnum):
     MAINTAINER = "maintainer"
 
 
+class WorkKind(StrEnum):
+    """Who does a task: a list of commands, a skill, or an agent with a model."""
+
+    COMMANDS = "commands"
+    SKILL = "skill"
+    AGENT = "agent"
+
+
+class ReportType(StrEnum):
+    IMPLEMENTATION = "implementation"
+    ANALYSIS = "analysis"
+    FIX = "fix"
+    DESIGN = "design"
+    TEST = "test"
+    DOCUMENTATION = "documentation"
+
+
+class ReportStatus(StrEnum):
+    """What another person says of a report."""
+
+    UNVERIFIED = "unverified"
+    VERIFIED = "verified"
+    DISPUTED = "disputed"
+
+
 class ArtifactType(StrEnum):
     REQUIREMENTS_DOCUMENT = "requirements_document"
     DESIGN_DOCUMENT = "design_document"

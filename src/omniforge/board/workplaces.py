@@ -9,13 +9,14 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from omniforge.board.admission import DISPATCH
-from omniforge.board.log import board_event
 from omniforge.board.store.projects import ProjectRow
 from omniforge.board.store.tasks import AttemptRow, TaskRow
 from omniforge.board.store.tickets import TicketRow
 from omniforge.board.vocabulary import AttemptOutcome
 from omniforge.core.clock import new_id
 from omniforge.engine.events import Event
+from omniforge.sandboxes.log import sandbox_event
+from omniforge.sandboxes.states import SPENT
 from omniforge.sandboxes.store import LIVE_STATES, SandboxRow
 
 BROKEN = frozenset({"provision_timeout", "sandbox_crashed", "provider_error", "heartbeat_lost"})
@@ -51,6 +52,7 @@ def begin_attempt(
         id=task.sandbox_id,
         tenant_id=task.tenant_id,
         project_id=task.project_id,
+        ticket_id=task.ticket_id,
         kind="task",
         task_id=task.id,
         attempt=task.attempt,
@@ -99,37 +101,19 @@ async def end_attempt(session: AsyncSession, task: TaskRow, ending: Ending, now:
     if sandbox is not None:
         sandbox.token_revoked_at = sandbox.token_revoked_at or now
         if ending.outcome is not AttemptOutcome.CANCELLED:
-            events.append(_close(sandbox, task, ending, now))
+            events.append(_close(sandbox, ending, now))
     await session.flush()
     return events
 
 
-def _close(sandbox: SandboxRow, task: TaskRow, ending: Ending, now: datetime) -> Event:
+def _close(sandbox: SandboxRow, ending: Ending, now: datetime) -> Event:
     sandbox.ended_at = now
     if ending.sandbox_broke:
         sandbox.state = "failed"
         sandbox.error_code, sandbox.error_message = ending.error_code, ending.message
         told = {"error_code": ending.error_code, "message": ending.message}
-        return sandbox_event("sandbox.failed", sandbox, task, now, ending.by, **told)
+        return sandbox_event("sandbox.failed", sandbox, now, ending.by, **told)
     sandbox.state = "completed"
-    spent = {name: getattr(sandbox, name) for name in ("cost_usd", "tokens_in", "tokens_out", "tool_calls")}
+    spent = {name: getattr(sandbox, name) for name in SPENT}
     told = {"outcome": ending.outcome.value, **spent}
-    return sandbox_event("sandbox.completed", sandbox, task, now, ending.by, **told)
-
-
-def sandbox_event(
-    type_: str, row: SandboxRow, task: TaskRow, now: datetime, by: str, **told: object
-) -> Event:
-    """An event of the sandbox of a task."""
-    return board_event(
-        type_,
-        row.id,
-        now,
-        by,
-        project_id=row.project_id,
-        ticket_id=task.ticket_id,
-        task_id=task.id,
-        sandbox_id=row.id,
-        run_id=row.run_id,
-        **told,
-    )
+    return sandbox_event("sandbox.completed", sandbox, now, ending.by, **told)

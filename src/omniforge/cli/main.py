@@ -171,6 +171,16 @@ def demo(
     raise typer.Exit(run(play(folder, console)))
 
 
+@dev.command("demo-board")
+def demo_board(
+    folder: Annotated[Path, typer.Option(help="Where data and results go.")] = Path(".demo"),
+) -> None:
+    """A feature from a Markdown spec to merged work, by programs in sandboxes; the last line is JSON."""
+    from omniforge.cli.demo_board import play_board  # noqa: PLC0415
+
+    raise typer.Exit(run(play_board(folder)))
+
+
 @dev.command()
 def simulate(
     seed: Annotated[int | None, typer.Option(help="Only this one, with its history when it fails.")] = None,
@@ -184,13 +194,29 @@ def simulate(
 
 
 def _add_rooms() -> None:
-    from omniforge.cli import agent, schedule, skill, user, verbs  # noqa: PLC0415
+    from omniforge.cli import (  # noqa: PLC0415
+        agent,
+        board,
+        project,
+        schedule,
+        skill,
+        spec,
+        task,
+        ticket,
+        user,
+        verbs,
+    )
 
     app.add_typer(agent.app, name="agent", help="Agents: look, run, go back, share, switch on and off.")
     app.add_typer(user.app, name="user", help="The people of this tenant.")
     app.add_typer(verbs.app, name="runs", help="Runs: look at them, stop them, answer them, do them again.")
     app.add_typer(schedule.app, name="schedule", help="Schedules: what runs by itself, and when.")
     app.add_typer(skill.app, name="skill", help="Skills: folders with a SKILL.md.")
+    app.add_typer(project.app, name="project", help="Projects, each with a board and a repository.")
+    app.add_typer(board.app, name="board", help="The board of a project, as it is and as it changes.")
+    app.add_typer(spec.app, name="spec", help="Specifications: bring in, approve, take out, trace.")
+    app.add_typer(ticket.app, name="ticket", help="Tickets: make, move, block, review.")
+    app.add_typer(task.app, name="task", help="Tasks, the work of tickets.")
 
 
 _add_rooms()

@@ -174,4 +174,5 @@ class Refused(OmniForgeError):
     def of(cls, status: int, body: dict[str, Any], reason: str = "") -> Refused:
         refused = cls(str(body.get("message", reason)), code=body.get("error"))
         refused.http_status = status
+        refused.details = body.get("details") or {}
         return refused

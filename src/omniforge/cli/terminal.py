@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
+from omniforge.cli.next_steps import next_steps
 from omniforge.core.config import Settings
 from omniforge.core.errors import OmniForgeError
 
@@ -35,12 +36,14 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 
 @contextmanager
 def plainly() -> Generator[None]:
-    """Our errors become one line on stderr and an exit code."""
+    """Our errors become a line on stderr, with what can be done about it, and an exit code."""
     try:
         yield
     except OmniForgeError as error:
         status = getattr(error, "http_status", 0) or error.status
         errors.print(f"[red]{error.code}[/red]: {escape(error.message)}", highlight=False, soft_wrap=True)
+        for line in next_steps(error.code, error.details):
+            errors.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(EXIT_BY_STATUS.get(status, 1)) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None

@@ -14,6 +14,25 @@ from omniforge.core.logs import LogFormat
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
+REGISTRIES = (
+    "pypi.org",
+    "files.pythonhosted.org",
+    "registry.npmjs.org",
+    "registry.yarnpkg.com",
+    "crates.io",
+    "index.crates.io",
+    "static.crates.io",
+    "proxy.golang.org",
+    "sum.golang.org",
+    "rubygems.org",
+    "index.rubygems.org",
+    "repo.maven.apache.org",
+    "repo1.maven.org",
+    "deb.debian.org",
+    "security.debian.org",
+)
+"""Where packages come from."""
+
 
 class ServiceSettings(BaseModel):
     """This installation's registration at one service outside, as it stands in the environment for Notion:
@@ -193,6 +212,35 @@ class Settings(BaseSettings):
     sandbox_provider: str = "local"
     bubblewrap: Path = Path("/usr/bin/bwrap")
     """The program behind the local sandbox provider."""
+    board_sandboxes: int = Field(default=10, gt=0)
+    """Sandboxes of the board that live at once in this installation; of one tenant at most
+    `tenant_sandboxes`, of a project as its settings say."""
+    tenant_sandboxes: int = Field(default=10, gt=0)
+    dispatch_capabilities: Annotated[list[str], NoDecode] = Field(default_factory=list[str])
+    """What this computer's workers can do beyond the ordinary, for tasks that ask for it."""
+    sandbox_unisolated: bool = False
+    """True: the local provider runs work on the board WITHOUT walls. For computers that hold nothing."""
+    sandbox_image: str = "python:3.12-slim"
+    """Image of docker's sandboxes; it has to hold `python3` and `sh`."""
+    audit_command: str | None = None
+    """Audits the dependencies of a project in check sandboxes, in place of pip-audit and npm."""
+    sandbox_registries: Annotated[list[str], NoDecode] = Field(default_factory=lambda: [*REGISTRIES])
+    """Hosts that a project with the network `allowlist` reaches besides OmniForge (`*.example.com`)."""
+    docker_host: str = Field(
+        default="unix:///var/run/docker.sock",
+        validation_alias=AliasChoices("OMNIFORGE_DOCKER_HOST", "DOCKER_HOST", "docker_host"),
+    )
+    """Docker Engine: `unix:///path`, `tcp://host:port` or `http(s)://host:port`."""
+    daytona_api_url: str = Field(
+        default="https://app.daytona.io/api",
+        validation_alias=AliasChoices("OMNIFORGE_DAYTONA_API_URL", "DAYTONA_API_URL", "daytona_api_url"),
+    )
+    daytona_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("OMNIFORGE_DAYTONA_API_KEY", "DAYTONA_API_KEY", "daytona_api_key"),
+    )
+    daytona_snapshot: str | None = None
+    """What Daytona's sandboxes are made of; default: that of the account."""
     sqlite_synchronous: str = "NORMAL"
     worker_concurrency: int = Field(default=100, gt=0)
     """On PostgreSQL: runs that one process drives at the same time."""
@@ -222,7 +270,9 @@ class Settings(BaseSettings):
     services: dict[str, ServiceSettings] = Field(default_factory=dict[str, ServiceSettings])
     """By the integration's id; one that is not here is read from the environment when it is asked for."""
 
-    @field_validator("allowed_hosts", "fetch_allowed_hosts", mode="before")
+    @field_validator(
+        "allowed_hosts", "fetch_allowed_hosts", "sandbox_registries", "dispatch_capabilities", mode="before"
+    )
     @classmethod
     def split_commas(cls, value: object) -> object:
         if isinstance(value, str):

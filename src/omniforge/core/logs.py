@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime
@@ -64,7 +65,7 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = {"at": _at(record), "level": record.levelname.lower(), "logger": record.name}
-        line |= {"message": record.getMessage()} | bound_ids()
+        line |= {"message": _message(record)} | bound_ids()
         if (error := _error(self, record)) is not None:
             line["error"] = error
         return json.dumps(line, ensure_ascii=True)
@@ -75,7 +76,7 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         ids = " ".join(f"{name}={_one_line(value)}" for name, value in bound_ids().items())
-        line = f"{_at(record)} {record.levelname} {record.name}: {_one_line(record.getMessage())}"
+        line = f"{_at(record)} {record.levelname} {record.name}: {_one_line(_message(record))}"
         line += f" [{ids}]" if ids else ""
         error = _error(self, record)
         return line if error is None else f"{line}\n{error}"
@@ -89,6 +90,15 @@ def set_up_logs(form: LogFormat, level: str, stream: TextIO | None = None) -> No
     handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
     handler.setFormatter(JsonLines() if form is LogFormat.JSON else TextLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+_TOKEN = re.compile(r"([?&]token=)[^&\s\"']+")
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Without the credentials that a browser cannot but put into the address of a WebSocket."""
+    text = record.getMessage()
+    return _TOKEN.sub(r"\1***", text) if "token=" in text else text
 
 
 def _at(record: logging.LogRecord) -> str:

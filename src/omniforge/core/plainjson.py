@@ -13,6 +13,7 @@ Place = tuple[str | int, ...]
 MAX_DEPTH = 100
 """Objects and lists within each other; writing an answer gives up at about twice as many."""
 _NO_TEXT = re.compile(r"[\0\ud800-\udfff]")
+_HALF_PAIR = re.compile(r"[\ud800-\udfff]")
 
 
 class NotPlain(ValueError):
@@ -23,9 +24,10 @@ class NotPlain(ValueError):
         self.location = location
 
 
-def parse(raw: bytes) -> Any:
+def parse(raw: bytes, *, with_nul: bool = False) -> Any:
     """The value of UTF-8 text. `NotPlain` for what could be read but not kept or told again: NUL, halves of
     surrogate pairs, numbers without end, names given twice, deep nesting; JSONDecodeError for no JSON.
+    `with_nul`: NUL is let through, to whoever takes it out.
     """
     try:
         text = raw.decode("utf-8-sig")
@@ -39,7 +41,7 @@ def parse(raw: bytes) -> Any:
         raise
     except ValueError:  # Python reads no whole number of more than 4300 digits
         raise NotPlain("a number with too many digits") from None
-    _check(value)
+    _check(value, _HALF_PAIR if with_nul else _NO_TEXT)
     return value
 
 
@@ -55,14 +57,14 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _check(value: Any) -> None:
+def _check(value: Any, unfit: re.Pattern[str]) -> None:
     """Level by level, not by recursion: depth is what is being measured."""
     level: list[tuple[Place, Any]] = [((), [value])]
     for _ in range(MAX_DEPTH + 1):
         deeper: list[tuple[Place, Any]] = []
         for place, holder in level:
             for name, part in _parts(holder):
-                if rule := _flaw(name, part):
+                if rule := _flaw(name, part, unfit):
                     shown = _shown(name) if isinstance(name, str) else name
                     raise NotPlain(rule, (*place, shown)[1:])
                 if part and isinstance(part, dict | list):
@@ -79,9 +81,9 @@ def _parts(holder: Any) -> Iterable[tuple[str | int, Any]]:
     return enumerate(cast("list[Any]", holder))
 
 
-def _flaw(name: Any, part: Any) -> str | None:
+def _flaw(name: Any, part: Any, unfit: re.Pattern[str]) -> str | None:
     for text in (name, part):
-        if isinstance(text, str) and (found := _NO_TEXT.search(text)):
+        if isinstance(text, str) and (found := unfit.search(text)):
             return "text without NUL characters" if found[0] == "\0" else "text without half a surrogate pair"
     return "a number of ordinary size" if isinstance(part, float) and not math.isfinite(part) else None
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 import orjson
-from sqlalchemy import Integer, String, Text, UniqueConstraint, func, select
+from sqlalchemy import Index, Integer, String, Text, UniqueConstraint, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -57,15 +57,27 @@ class Event:
     def payload_json(self) -> str:
         text = storable(self.payload)
         if len(text) > MAX_PAYLOAD // 4 and (size := len(text.encode())) > MAX_PAYLOAD:
-            return json.dumps({"truncated": True, "bytes": size})
+            kept = {"ids": self.payload["ids"]} if "ids" in self.payload else {}  # readers find it by these
+            return storable({"truncated": True, "bytes": size, **kept})
         return text
+
+
+_BELONGS = text("""instr(payload, '"ids":{') > 0""")
+_BELONGS_THERE = text("""strpos(payload, '"ids":{') > 0""")
+"""Conditions of the index of events that belong to something of the board: few among those of runs."""
 
 
 class EventRow(Base):
     """`position` orders all events of the installation, `seq` those of one tenant, without gaps."""
 
     __tablename__ = "events"
-    __table_args__ = (UniqueConstraint("tenant_id", "seq"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "seq"),
+        Index(
+            "ix_events_belonging", "tenant_id", "seq", sqlite_where=_BELONGS, postgresql_where=_BELONGS_THERE
+        ),
+        {"sqlite_autoincrement": True},
+    )
 
     position: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     tenant_id: Mapped[str] = mapped_column(String(64))
@@ -247,6 +259,17 @@ class EventLog:
             query = query.where(EventRow.type.in_(types))
         async with self.db.read() as session:
             return list(await session.scalars(query.order_by(EventRow.seq).limit(limit)))
+
+    async def since(self, position: int, limit: int = 500) -> list[EventRow]:
+        """Committed events of all tenants after this position, in their order."""
+        query = select(EventRow).where(EventRow.position > position).order_by(EventRow.position).limit(limit)
+        async with self.db.read() as session:
+            return list(await session.scalars(query))
+
+    async def position(self) -> int:
+        """Of the newest event of all tenants; 0 before the first."""
+        async with self.db.read() as session:
+            return await session.scalar(select(func.max(EventRow.position))) or 0
 
     async def last(self, tenant_id: str) -> int:
         """The seq of the newest event; 0 before the first."""

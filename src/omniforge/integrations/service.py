@@ -17,7 +17,7 @@ from omniforge.core.network import refuse_when_closed
 from omniforge.core.paging import Paging
 from omniforge.db import Database
 from omniforge.integrations import keys, oauth, store
-from omniforge.integrations.errors import ConnectionExpired
+from omniforge.integrations.errors import ConnectionExpired, ConnectionMissing
 from omniforge.integrations.manifest import Integration, Json, Occurrence, SignInKind, load_catalog, tool_of
 from omniforge.integrations.opening import Clients
 from omniforge.integrations.rest import Patience
@@ -41,7 +41,7 @@ from omniforge.integrations.signin import (
 )
 from omniforge.integrations.store import ConnectionRow
 from omniforge.integrations.tokens import ConnectionTokens
-from omniforge.integrations.usage import Usage, always
+from omniforge.integrations.usage import Done, Usage, always
 from omniforge.integrations.views import view_of_connection, view_of_integration, view_of_resource
 from omniforge.tenants import SecretBox
 
@@ -319,6 +319,20 @@ class IntegrationService:
         if row.integration_id != integration.id:
             raise Invalid(f"{tool_name} needs a connection to {integration.title}.", code="wrong_connection")
         return await self._usage.call(integration, row, tool_name, args)
+
+    async def use(self, actor: Actor, integration_id: str, do: Callable[[Any], Awaitable[Done]]) -> Done:
+        """Do what no tool does, through the actor's own connection and with the integration's client;
+        `ConnectionMissing` when there is none that works. Whether it may be done was decided before."""
+        actor.require("integration:view")
+        integration = known(self.catalog, integration_id)
+        async with self.db.read() as session:
+            who = (actor.tenant_id, actor.user_id, integration_id)
+            rows, _ = await store.list_connections(session, *who, 200, 0)
+        working = (ConnectionStatus.HEALTHY, ConnectionStatus.EXPIRING)
+        row = next((row for row in rows if row.status in working), None)
+        if row is None:
+            raise ConnectionMissing(f"Connect {integration.title} first.", integration=integration_id)
+        return await self._usage.with_client(integration, row, do)
 
     async def poll(  # noqa: PLR0917 - through what, for what, since when
         self,

@@ -84,6 +84,8 @@ class Calling:
     def room_for(self, length: Length) -> int:
         """The longest answer the budget has room for, in tokens; BudgetExceeded without room."""
         account, most = self.account, self.terms.max_output
+        if account.limits.output is not None:
+            most = min(most, account.limits.output)
         expected = length.most
         left = account.tokens_left
         binds = left is not None and expected + most > left

@@ -78,6 +78,8 @@ class AskLimits:
     tokens: int | None = 200_000
     cost_usd: float | None = None
     seconds: float | None = None
+    output: int | None = None
+    """Tokens of each answer; what is longer is cut short."""
 
 
 class AskEventKind(StrEnum):

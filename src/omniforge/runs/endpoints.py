@@ -121,20 +121,6 @@ async def follow_run(
             yield sent(row)
 
 
-@router.get("/events", response_class=EventSourceResponse)
-async def follow_events(
-    actor: CurrentActor,
-    runs: Runs,
-    after: After = 0,
-    last_event_id: LastEventId = None,
-) -> AsyncIterable[ServerSentEvent]:
-    """Everything that happens in the tenant, from `after` on, live."""
-    actor.require("agent:view")
-    async for row in runs.engine.events.follow(actor.tenant_id, after=resume_after(after, last_event_id)):
-        if may_see(actor.role, row.type):
-            yield sent(row)
-
-
 def resume_after(after: int, last_event_id: str | None) -> int:
     """Where a stream goes on: the larger of `after` and Last-Event-ID, garbage in the header ignored."""
     known = last_event_id is not None and last_event_id.isascii() and last_event_id.isdecimal()

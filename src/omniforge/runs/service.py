@@ -56,6 +56,7 @@ class StartRequest:
     parent_run: the run that starts this one; approved: a person allowed it beyond the limits of that.
     shares: an earlier run of the same plan and one of its steps: what finished there, and that step does not
     lead to, is not done anew.
+    run_id: the id it gets, for whoever had to write it down before; None makes one.
     """
 
     plan: Plan
@@ -71,6 +72,7 @@ class StartRequest:
     parent_run: str | None = None
     approved: bool = False
     shares: tuple[str, str] | None = None
+    run_id: str | None = None
 
 
 class Audience(Protocol):
@@ -115,7 +117,7 @@ class RunService:
         now = rfc3339(self.engine.clock.now())
         origin = {} if request.shares is None else {"forked_from": request.shares[0]}
         record = RunRecord(
-            id=self._new_id("run"),
+            id=request.run_id or self._new_id("run"),
             tenant_id=actor.tenant_id,
             subject=request.subject,
             mode=request.mode.value,

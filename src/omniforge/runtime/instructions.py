@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from omniforge.agents.inbox import Inbox
 from omniforge.core.errors import Fatal, OmniForgeError
+from omniforge.core.redaction import redact
 from omniforge.db import Database
 from omniforge.engine.artifacts import ArtifactStore
 from omniforge.engine.events import EventLog
@@ -28,7 +29,6 @@ from omniforge.runtime.nesting import LOADED, Nesting
 from omniforge.runtime.offers import Active, Desk, Offers
 from omniforge.runtime.procedures import SETTINGS, Procedures
 from omniforge.runtime.recordings import NotSimulated, Recordings, replay
-from omniforge.runtime.redaction import redact
 from omniforge.runtime.telling import Telling
 from omniforge.runtime.tools.own import OwnTools
 from omniforge.runtime.tools.policy import DEFAULT_GRANT

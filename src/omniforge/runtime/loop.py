@@ -9,12 +9,12 @@ from typing import Any, cast
 
 from omniforge.core.errors import OmniForgeError
 from omniforge.core.network import models_only
+from omniforge.core.redaction import redact, redacted
 from omniforge.engine.active import StepCall
 from omniforge.engine.state import Signal
 from omniforge.llm.protocol import Answer, Ask, AskLimits, BudgetExceeded, ModelClient, Usage
 from omniforge.runtime.guards import clean, shorten
 from omniforge.runtime.offers import Offers
-from omniforge.runtime.redaction import redact, redacted
 from omniforge.runtime.telling import Telling
 from omniforge.runtime.tools.protocol import Json
 

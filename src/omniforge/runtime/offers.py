@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from omniforge.core.errors import Invalid, OmniForgeError
 from omniforge.core.network import no_network
+from omniforge.core.redaction import redact
 from omniforge.engine.active import Fenced, NotWritten
 from omniforge.engine.recovery.policy import classify
 from omniforge.integrations.errors import ConnectionExpired, ConnectionMissing
@@ -27,7 +28,6 @@ from omniforge.runtime.bridge import SkillBridge
 from omniforge.runtime.effects import OutcomeUnknown, digest
 from omniforge.runtime.guards import Source, signs_of, spotlight
 from omniforge.runtime.handles import Handles
-from omniforge.runtime.redaction import redact
 from omniforge.runtime.telling import TOOL_RESULT, TOOL_USED, Telling, shown
 from omniforge.runtime.tools.own import QuestionAsked
 from omniforge.runtime.tools.policy import EffectNotApproved, ToolPolicy

@@ -7,11 +7,11 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from omniforge.core.redaction import redact
 from omniforge.engine.active import StepCall
 from omniforge.engine.artifacts import ArtifactStore
 from omniforge.runtime.guards import Source, clean, spotlight
 from omniforge.runtime.injection import RAN, Injection, Permit, commands_of
-from omniforge.runtime.redaction import redact
 from omniforge.runtime.substitution import Arguments, substitute
 from omniforge.runtime.tools.protocol import Json
 from omniforge.sandboxes import SandboxProvider

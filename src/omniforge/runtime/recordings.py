@@ -12,11 +12,11 @@ from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from omniforge.core.errors import Fatal, OmniForgeError
+from omniforge.core.redaction import redact
 from omniforge.db import Base, Database
 from omniforge.engine.active import Fenced, NotWritten
 from omniforge.integrations.samples import SampleShape
 from omniforge.runtime.bridge import SkillBridge
-from omniforge.runtime.redaction import redact
 from omniforge.runtime.tools.protocol import Json
 
 MAX_BYTES = 1_048_576

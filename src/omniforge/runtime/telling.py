@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from omniforge.core.redaction import redact, redacted
 from omniforge.llm.protocol import AskEvent, AskEventKind
 from omniforge.runtime.guards import bounded, clean
-from omniforge.runtime.redaction import redact, redacted
 
 Json = dict[str, Any]
 

@@ -54,7 +54,7 @@ def unpack(data: bytes, *, max_bytes: int, max_files: int) -> Unpacked:
             raise ArchiveRefused("The archive ends too early.")
         if header == bytes(BLOCK):
             return result
-        path, size, kind = _read_header(header)
+        path, size, kind = read_header(header)
         start = position + BLOCK
         position = start + -(-size // BLOCK) * BLOCK
         if start + size > len(data):
@@ -66,33 +66,37 @@ def unpack(data: bytes, *, max_bytes: int, max_files: int) -> Unpacked:
             reason = f"more than {max_bytes} bytes of files"
         if reason is not None:
             if len(result.left_out) < max_files:
-                result.left_out[_shown(path)] = reason
+                result.left_out[shown(path)] = reason
             continue
         total += size
         result.files[path] = data[start : start + size]
-        folders.update(_parents(path))
+        folders.update(parents(path))
 
 
-def _read_header(header: bytes) -> tuple[str, int, bytes]:
+def read_header(header: bytes) -> tuple[str, int, bytes]:
+    """Path, size and kind of one member; raises `ArchiveRefused`."""
     unsigned = sum(header[:148]) + 8 * ord(" ") + sum(header[156:])
-    if header[257:263] != b"ustar\0" or _octal(header[148:156]) != unsigned:
+    if header[257:263] != b"ustar\0" or octal(header[148:156]) != unsigned:
         raise ArchiveRefused("A header of the archive is broken.")
-    name, prefix = (_text(header[a:b]) for a, b in ((0, 100), (345, 500)))
-    return (f"{prefix}/{name}" if prefix else name), _octal(header[124:136]), header[156:157]
+    name, prefix = (text(header[a:b]) for a, b in ((0, 100), (345, 500)))
+    return (f"{prefix}/{name}" if prefix else name), octal(header[124:136]), header[156:157]
 
 
-def _octal(raw: bytes) -> int:
+def octal(raw: bytes) -> int:
+    """A number of a header; raises `ArchiveRefused`."""
     digits = raw.rstrip(b" \0")
     if not digits or digits.strip(b"01234567"):
         raise ArchiveRefused("A number in the archive is broken.")
     return int(digits, 8)
 
 
-def _text(raw: bytes) -> str:
+def text(raw: bytes) -> str:
+    """A field of a header, up to its first NUL."""
     return raw.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
 
 
-def _shown(path: str) -> str:
+def shown(path: str) -> str:
+    """A hostile path as something that can be told."""
     return path.encode("utf-8", "backslashreplace").decode()[:255]
 
 
@@ -101,11 +105,12 @@ def _objection(path: str, kind: bytes, files: dict[str, bytes], folders: set[str
         return "not a regular file"
     if not is_safe_path(path):
         return "unsafe path"
-    if path in files or path in folders or any(parent in files for parent in _parents(path)):
+    if path in files or path in folders or any(parent in files for parent in parents(path)):
         return "path used twice"
     return None
 
 
-def _parents(path: str) -> list[str]:
+def parents(path: str) -> list[str]:
+    """The folders a path lies in, outermost first."""
     parts = path.split("/")[:-1]
     return ["/".join(parts[: end + 1]) for end in range(len(parts))]

@@ -8,13 +8,13 @@ import signal
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 from socket import socket, socketpair
 
 from omniforge.sandboxes.protocol import MIB, Limits
-from omniforge.sandboxes.seccomp import build_filter
+from omniforge.sandboxes.seccomp import BRIDGE_ONLY, build_filter
 from omniforge.sandboxes.staging import INPUTS, KIT
 
 NOBODY = "65534"
@@ -80,6 +80,30 @@ class Shell:
     python: Path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interior:
+    """What one kind of box differs in from the box of a single program."""
+
+    writable: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    """Path inside → host folder that stays when the box is gone; in place of the passing one there."""
+    environment: Mapping[str, str] = field(default_factory=lambda: ENVIRONMENT)
+    families: Sequence[int] = BRIDGE_ONLY
+    """Of sockets; all but unix ones end at the box's own loopback."""
+    cwd: str = "/workspace"
+    """Where the program starts when nothing is handed out."""
+    hides_packages: bool = True
+    """Of this computer's Python."""
+    open_files: int = OPEN_FILES
+    hands_out: bool = True
+    """Files at the end; otherwise the program takes the launcher's place: both pipes are one, and a program
+    that is missing ends with 127 as in a shell."""
+    socket: str | None = None
+    """Of `sandbox_kit.forward`, the way out."""
+
+
+PLAIN = Interior()
+
+
 def start_box(
     shell: Shell,
     program: Sequence[str],
@@ -88,9 +112,13 @@ def start_box(
     binds: Mapping[str, Path],
     limits: Limits,
     uid: int | None,
-    has_bridge: bool,
+    has_bridge: bool = False,
+    interior: Interior = PLAIN,
 ) -> Box:
-    """Start `program` in a box, as `uid` when we are root; `OSError` when bubblewrap cannot be started."""
+    """Start `program` in a box, as `uid` when we are root; `OSError` when bubblewrap cannot be started.
+
+    Only on a thread that outlives the box: the box dies with the thread that started it.
+    """
     with ExitStack() as theirs, ExitStack() as ours:
         pipes = [os.pipe() for _ in range(4)]
         for reading, writing in pipes:
@@ -98,24 +126,41 @@ def start_box(
             theirs.callback(os.close, writing)
         stdout, stderr, results, info = (writing for _, writing in pipes)
         stdin_fd = theirs.enter_context(_sealed(stdin))
-        filter_fd = theirs.enter_context(_sealed(build_filter()))
+        filter_fd = theirs.enter_context(_sealed(build_filter(families=interior.families)))
         bridge, far_end = socketpair() if has_bridge else (None, None)
         for ends, end in ((ours, bridge), (theirs, far_end)):
             if end is not None:
                 ends.callback(end.close)
         bridge_fd = None if far_end is None else far_end.fileno()
-        inherited = [results, info, filter_fd, *([] if bridge_fd is None else [bridge_fd])]
+        # Neither as arguments, which everybody on this computer may read, nor known to the box's first
+        # process, which all others in there may look into.
+        environment_fd = theirs.enter_context(_sealed(_pack_variables(interior.environment)))
+        inherited = [results, info, filter_fd, environment_fd, *([] if bridge_fd is None else [bridge_fd])]
         process = subprocess.Popen(
             [
-                *_walls(shell, binds, limits, filter_fd=filter_fd, info_fd=info, has_bridge=has_bridge),
+                *_walls(
+                    shell,
+                    binds,
+                    limits,
+                    interior,
+                    filter_fd=filter_fd,
+                    info_fd=info,
+                    has_bridge=has_bridge,
+                ),
                 *_launcher(
-                    shell, limits, results_fd=results, bridge_fd=bridge_fd, has_inputs=INPUTS in binds
+                    shell,
+                    limits,
+                    interior,
+                    results_fd=results,
+                    environment_fd=environment_fd,
+                    bridge_fd=bridge_fd,
+                    has_inputs=INPUTS in binds,
                 ),
                 *program,
             ],
             stdin=stdin_fd,
             stdout=stdout,
-            stderr=stderr,
+            stderr=stderr if interior.hands_out else stdout,
             pass_fds=inherited,
             cwd="/",
             env={},
@@ -130,10 +175,16 @@ def start_box(
     return Box(process, pidfd, stdout=out, stderr=err, results=handed_out, info=said, bridge=bridge)
 
 
+def _pack_variables(variables: Mapping[str, str]) -> bytes:
+    words = [f"{name}={value}" for name, value in variables.items()]
+    return "\0".join(words).encode("utf-8", "surrogateescape")
+
+
 def _walls(
     shell: Shell,
     binds: Mapping[str, Path],
     limits: Limits,
+    interior: Interior,
     *,
     filter_fd: int,
     info_fd: int,
@@ -142,19 +193,26 @@ def _walls(
     argv = [str(shell.bwrap), "--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent"]
     argv += ["--new-session", "--cap-drop", "ALL", "--uid", NOBODY, "--gid", NOBODY, "--hostname", "sandbox"]
     argv += ["--clearenv"]
-    for name, value in (ENVIRONMENT | ({"OMNIFORGE_BRIDGE_FD": "3"} if has_bridge else {})).items():
-        argv += ["--setenv", name, value]
+    if interior.hands_out:
+        for name, value in {
+            **interior.environment,
+            **({"OMNIFORGE_BRIDGE_FD": "3"} if has_bridge else {}),
+        }.items():
+            argv += ["--setenv", name, value]
     argv += ["--ro-bind", "/usr", "/usr"]
     for link in ("bin", "sbin", "lib", "lib64"):
         argv += ["--symlink", f"usr/{link}", f"/{link}"]
     for path in ("/etc/ld.so.cache", "/etc/alternatives"):
         argv += ["--ro-bind-try", path, path]
     argv += ["--proc", "/proc", "--dev", "/dev"]
-    if DIST_PACKAGES.is_dir():
+    if interior.hides_packages and DIST_PACKAGES.is_dir():
         argv += ["--tmpfs", str(DIST_PACKAGES), "--remount-ro", str(DIST_PACKAGES)]
     sizes = {"/workspace": limits.workspace_bytes, "/tmp": limits.workspace_bytes, "/dev/shm": SHARED_MEMORY}  # noqa: S108
     for place, size in sizes.items():
-        argv += ["--size", str(size), "--tmpfs", place]
+        if place not in interior.writable:
+            argv += ["--size", str(size), "--tmpfs", place]
+    for inside, outside in interior.writable.items():
+        argv += ["--bind", str(outside), inside]
     for inside, outside in binds.items():
         argv += ["--ro-bind", str(outside), inside]
     argv += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/workspace"]
@@ -162,18 +220,35 @@ def _walls(
 
 
 def _launcher(
-    shell: Shell, limits: Limits, *, results_fd: int, bridge_fd: int | None, has_inputs: bool
+    shell: Shell,
+    limits: Limits,
+    interior: Interior,
+    *,
+    results_fd: int,
+    environment_fd: int,
+    bridge_fd: int | None,
+    has_inputs: bool,
 ) -> list[str]:
-    """`sandbox_kit.launch`, which sets these limits inside the user namespace."""
-    argv = [str(shell.python), "-I", "-S", f"{KIT}/sandbox_kit/launch.py", str(results_fd)]
-    argv += ["-" if bridge_fd is None else str(bridge_fd), INPUTS if has_inputs else "-"]
-    argv += [str(limits.artifact_files), str(limits.artifact_bytes)]
+    """`sandbox_kit.launch` or `.enter`, which set these limits inside the user namespace."""
+    argv = [str(shell.python), "-I", "-S"]
+    if interior.hands_out:
+        argv += [f"{KIT}/sandbox_kit/launch.py", str(results_fd)]
+        argv += ["-" if bridge_fd is None else str(bridge_fd), INPUTS if has_inputs else "-"]
+        argv += [str(limits.artifact_files), str(limits.artifact_bytes)]
+    else:
+        argv += [
+            f"{KIT}/sandbox_kit/enter.py",
+            str(results_fd),
+            str(environment_fd),
+            interior.socket or "-",
+            interior.cwd,
+        ]
     resource_limits = {
         "NPROC": limits.processes,
         "CPU": ceil(limits.cpu_seconds) + 1,  # per process; the watching host counts all of them
         "FSIZE": limits.file_bytes,
         "DATA": 2 * limits.memory_bytes,  # slows a memory bomb that is faster than the watching host
-        "NOFILE": OPEN_FILES,
+        "NOFILE": interior.open_files,
         "CORE": 0,
         "MSGQUEUE": 0,
     }

@@ -5,13 +5,18 @@ from __future__ import annotations
 import errno
 import platform
 import struct
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from socket import AF_UNIX
+from socket import AF_INET, AF_INET6, AF_UNIX
 
 LOAD, JUMP_EQUAL, JUMP_GREATER_EQUAL, JUMP_SET, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, KILL_PROCESS, FAIL = 0x7FFF0000, 0x80000000, 0x00050000
 NUMBER, ARCHITECTURE, ARGUMENT_0, ARGUMENT_1 = 0, 4, 16, 24
 """Offsets in `struct seccomp_data`; arguments by their low half."""
+
+BRIDGE_ONLY = (AF_UNIX,)
+OWN_LOOPBACK = (AF_UNIX, AF_INET, AF_INET6)
+"""For boxes with a network namespace of their own, where programs talk to each other."""
 
 NAMESPACE_FLAGS = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET."""
@@ -79,12 +84,13 @@ def is_supported(machine: str | None = None) -> bool:
     return (machine or platform.machine()) in MACHINES
 
 
-def build_filter(machine: str | None = None) -> bytes:
+def build_filter(machine: str | None = None, families: Sequence[int] = BRIDGE_ONLY) -> bytes:
     """The filter for `machine` (default: this one); `KeyError` for a processor without a table.
 
     Refused calls answer EPERM: tracing, mounts, namespaces, kernel keys, io_uring, modules, clocks, and
-    memory that no process is charged for (memfd, System V, message queues). `socket` makes unix sockets only.
-    `clone3` is unknown, because its flags cannot be seen: callers fall back to `clone`, whose flags are.
+    memory that no process is charged for (memfd, System V, message queues). `socket` makes those of
+    `families` only. `clone3` is unknown, because its flags cannot be seen: callers fall back to `clone`,
+    whose flags are.
     """
     kind = MACHINES[machine or platform.machine()]
     program = [_op(LOAD, ARCHITECTURE), _op(JUMP_EQUAL, kind.audit, yes=1), _op(RETURN, KILL_PROCESS)]
@@ -101,13 +107,9 @@ def build_filter(machine: str | None = None) -> bytes:
         _fail(errno.EPERM),
         _op(RETURN, ALLOW),
     ]
-    program += [
-        _op(JUMP_EQUAL, kind.socket, no=4),
-        _op(LOAD, ARGUMENT_0),
-        _op(JUMP_EQUAL, AF_UNIX, yes=1),
-        _fail(errno.EAFNOSUPPORT),
-        _op(RETURN, ALLOW),
-    ]
+    program += [_op(JUMP_EQUAL, kind.socket, no=3 + len(families)), _op(LOAD, ARGUMENT_0)]
+    program += [_op(JUMP_EQUAL, family, yes=left) for left, family in _counting_down(families)]
+    program += [_fail(errno.EAFNOSUPPORT), _op(RETURN, ALLOW)]
     first, second = TERMINAL_REQUESTS
     program += [
         _op(JUMP_EQUAL, kind.ioctl, no=4),
@@ -118,6 +120,10 @@ def build_filter(machine: str | None = None) -> bytes:
     ]
     program.append(_op(RETURN, ALLOW))
     return b"".join(program)
+
+
+def _counting_down(families: Sequence[int]) -> Iterable[tuple[int, int]]:
+    return zip(range(len(families), 0, -1), families, strict=True)
 
 
 def _op(code: int, value: int, *, yes: int = 0, no: int = 0) -> bytes:

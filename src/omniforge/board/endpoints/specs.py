@@ -22,7 +22,6 @@ from omniforge.board.shapes.specs import (
     Said,
     Spec,
     SpecChanges,
-    SpecCriterionGiven,
     SpecGiven,
     SpecList,
     SpecQuery,
@@ -31,7 +30,7 @@ from omniforge.board.shapes.specs import (
     SpecVersions,
 )
 from omniforge.board.shapes.tasks import Task, TaskList
-from omniforge.board.shapes.tickets import Criterion
+from omniforge.board.shapes.tickets import Criterion, CriterionGiven
 from omniforge.board.shapes.trace import Trace
 from omniforge.board.spec_life import Part
 from omniforge.board.specs import Specs
@@ -110,7 +109,7 @@ async def delete_requirement(spec_id: str, requirement_id: str, actor: CurrentAc
 
 @router.post("/specs/{spec_id}/requirements/{requirement_id}/criteria", status_code=201)
 async def add_criterion(
-    spec_id: str, requirement_id: str, body: SpecCriterionGiven, actor: CurrentActor, specs: Room
+    spec_id: str, requirement_id: str, body: CriterionGiven, actor: CurrentActor, specs: Room
 ) -> Criterion:
     row = await specs.requirements.add_criterion(actor, spec_id, requirement_id, body)
     return Criterion.model_validate(row)

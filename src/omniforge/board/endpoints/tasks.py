@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from omniforge.board.endpoints.workers import person_or_worker
 from omniforge.board.shapes.results import CheckedResultList
 from omniforge.board.shapes.tasks import (
     AttemptList,
@@ -39,6 +40,7 @@ from omniforge.board.shapes.tasks import (
 )
 from omniforge.board.vocabulary import TaskStatus
 from omniforge.board.work import WorkService
+from omniforge.core.actor import Actor
 from omniforge.core.paging import Paging
 from omniforge.tenants import CurrentActor
 
@@ -184,7 +186,7 @@ async def generate_title(
 
 @router.post("/tasks/{task_id}/register-conversation")
 async def register_conversation(
-    task_id: str, body: ConversationGiven, actor: CurrentActor, work: Work
+    task_id: str, body: ConversationGiven, actor: Annotated[Actor, Depends(person_or_worker)], work: Work
 ) -> ConversationKept:
     await work.edits.register_conversation(actor, task_id, body)
     return ConversationKept(task_id=task_id, conversation_id=body.conversation_id)

@@ -34,6 +34,8 @@ KEYS: dict[str, dict[str, str]] = {
         "capabilities": "required_capabilities",
         "timeout": "timeout_seconds",
         "parent": "parent",
+        "skill": "skill",
+        "inputs": "inputs",
     },
 }
 """As it is written before the colon, in any case → the field."""
@@ -59,7 +61,7 @@ def value_of(name: str, value: str) -> Any:
         parts = re.split(r"[,;\s]+", value) if name in REFS else _outside_braces(value)
         found = [part.strip().strip("`").strip() for part in parts]
         return [part for part in found if part]
-    bare = value.strip("`").strip()
+    bare = value.strip("`").strip() if name != "inputs" or value.startswith("`") else value
     if name == "timeout_seconds":
         return int(bare) if bare.isascii() and bare.isdigit() and len(bare) < 10 else bare
     return bare

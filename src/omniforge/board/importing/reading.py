@@ -14,6 +14,7 @@ from omniforge.board.importing.definitions import read_criterion
 from omniforge.board.importing.designs import read_design
 from omniforge.board.importing.documents import Flaw, Json, Place, Problem, Source
 from omniforge.board.importing.values import Wrong, one_line, refs, strings, text
+from omniforge.board.importing.works import read_work
 from omniforge.board.vocabulary import (
     Estimate,
     PhaseId,
@@ -232,6 +233,13 @@ def _deliverables(value: Any) -> tuple[d.Deliverable, ...]:
     return tuple(made)
 
 
+def _work(value: Any) -> Json:
+    try:
+        return read_work(value)
+    except Wrong as wrong:
+        raise Wrong(str(wrong), field=f"work.{wrong.field}" if wrong.field else "work") from None
+
+
 _title = partial(one_line, longest=d.MAX_TITLE)
 _long = partial(text, longest=d.MAX_TEXT)
 _sentence = partial(text, longest=d.MAX_SENTENCE)
@@ -280,6 +288,7 @@ FORMS: dict[str, dict[str, Read]] = {
         "required_capabilities": partial(strings, longest=64, most=50),
         "timeout_seconds": _seconds,
         "parent": partial(one_line, longest=64),
+        "work": _work,
     },
 }
 REQUIRED = {

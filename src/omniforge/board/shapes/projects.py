@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from omniforge.board.branches import is_branch
 from omniforge.board.shapes.words import AnyPhase, Description, Given, Id, Json, Listing, Name, Search
 from omniforge.board.vocabulary import ApproverRole, PhaseId, ProjectStatus
 from omniforge.board.workflow import STARTING_PHASES
@@ -28,6 +29,12 @@ def _pattern(text: str) -> str:
     return text
 
 
+def _branch(name: str) -> str:
+    if not is_branch(name):
+        raise ValueError("a name that git takes for a branch")
+    return name
+
+
 StartingPhase = Annotated[AnyPhase, AfterValidator(_starts_there)]
 """A phase in which a ticket may begin."""
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(_pattern)]
@@ -35,7 +42,9 @@ Glob = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 Command = Annotated[str, StringConstraints(min_length=1, max_length=10_000, strip_whitespace=True)]
 Owner = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,98}[A-Za-z0-9])?$")]
 Repository = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
-Branch = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,254}$")]
+Branch = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,254}$"), AfterValidator(_branch)
+]
 
 
 class ProjectCommand(Given):

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from omniforge.board.importing.definitions import read_check
 from omniforge.board.importing.documents import REQUIREMENT_REF
 from omniforge.board.importing.phrases import OPENS, shall_at, shalls
 from omniforge.board.importing.reading import read_phase
@@ -52,18 +51,6 @@ def _phase(phase: Any) -> PhaseId:
         raise ValueError(str(wrong)) from None
 
 
-def checked(kind: CheckKind, check: Json | None) -> Json | None:
-    """The definition of a check; `ValueError` says what it lacks."""
-    if kind is CheckKind.TEXT:
-        if check is not None:
-            raise ValueError("check: a criterion of kind text has none")
-        return None
-    try:
-        return read_check(kind, check)
-    except Wrong as wrong:
-        raise ValueError(f"{wrong.field}: {wrong}") from None
-
-
 _SENTENCE = StringConstraints(max_length=5_000, strip_whitespace=True)
 Condition = Annotated[str, _SENTENCE, AfterValidator(_condition)]
 Action = Annotated[str, _SENTENCE, AfterValidator(_action)]
@@ -92,13 +79,6 @@ class SpecQuery(Paging):
     include_archived: bool = False
 
 
-class SpecCriterionGiven(CriterionGiven):
-    @model_validator(mode="after")
-    def _check(self) -> SpecCriterionGiven:
-        self.check = checked(self.kind, self.check)
-        return self
-
-
 class CriterionChanges(Given):
     """Only people complete one of kind text, only evidence the others."""
 
@@ -116,7 +96,7 @@ class RequirementGiven(Given):
     category: RequirementCategory = RequirementCategory.FUNCTIONAL
     priority: AnyPriority = Priority.MEDIUM
     linked_design: LinkedDesign | None = None
-    criteria: list[SpecCriterionGiven] = Field(default_factory=list[SpecCriterionGiven], max_length=200)
+    criteria: list[CriterionGiven] = Field(default_factory=list[CriterionGiven], max_length=200)
 
 
 class RequirementChanges(Given):
@@ -141,7 +121,7 @@ class SpecTaskGiven(Given):
     priority: AnyPriority = Priority.MEDIUM
     depends_on: list[Id] = Field(default_factory=list[str], max_length=200)
     estimate: Literal[Estimate.S, Estimate.M, Estimate.L] | None = None
-    criteria: list[SpecCriterionGiven] = Field(default_factory=list[SpecCriterionGiven], max_length=200)
+    criteria: list[CriterionGiven] = Field(default_factory=list[CriterionGiven], max_length=200)
     task_type: TaskType = TaskType.IMPLEMENT_FEATURE
     owned_files: list[Annotated[str, StringConstraints(min_length=1, max_length=1_000)]] = Field(
         default_factory=list[str], max_length=200

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from omniforge.board.importing.values import Wrong
+from omniforge.board.importing.works import MAX_COMMAND, MAX_COMMANDS, read_work
 from omniforge.board.shapes.projects import Glob
 from omniforge.board.shapes.results import Result, Verification
 from omniforge.board.shapes.tickets import Criterion, CriterionGiven
@@ -40,6 +42,38 @@ Retries = Annotated[int, Field(ge=0, le=10)]
 Capability = Annotated[str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True)]
 Ids = Annotated[list[Id], Field(max_length=200)]
 Files = Annotated[list[Glob], Field(max_length=200)]
+
+
+class CommandsWork(Given):
+    """Lines for a shell, one after the other, up to the first that fails."""
+
+    kind: Literal["commands"]
+    commands: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=MAX_COMMAND)]],
+        Field(min_length=1, max_length=MAX_COMMANDS),
+    ]
+
+
+class SkillWork(Given):
+    """A skill that brings its program."""
+
+    kind: Literal["skill"]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    inputs: Json = Field(default_factory=dict[str, Any])
+
+
+Work = Annotated[CommandsWork | SkillWork, Field(discriminator="kind")]
+
+
+def _can_be_run(work: CommandsWork | SkillWork) -> CommandsWork | SkillWork:
+    try:
+        made = read_work(work.model_dump())
+    except Wrong as wrong:
+        raise ValueError(f"{wrong.field}: {wrong}" if wrong.field else str(wrong)) from None
+    return type(work).model_validate(made)
+
+
+WorkGiven = Annotated[Work, AfterValidator(_can_be_run)]
 
 
 class Task(BaseModel):
@@ -82,6 +116,8 @@ class Task(BaseModel):
     required_capabilities: list[str]
     owned_files: list[str]
     deliverables: list[Json]
+    work: Work | None
+    """None: an agent does it."""
     feedback: list[Json]
     error_code: str | None
     error_message: str | None
@@ -182,6 +218,7 @@ class TaskGiven(Given):
     deadline_at: Moment | None = None
     max_retries: Retries = 3
     parent_task_id: Id | None = None
+    work: WorkGiven | None = None
 
 
 class TaskChanges(Given):
@@ -195,6 +232,7 @@ class TaskChanges(Given):
     max_retries: Retries = 3
     agent_id: Id | None = None
     owned_files: Files = Field(default_factory=list[str])
+    work: WorkGiven | None = None
     expected_version: Version | None = None
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from omniforge.board.importing.definitions import read_check
+from omniforge.board.importing.values import Wrong
 from omniforge.board.shapes.projects import StartingPhase
 from omniforge.board.shapes.words import (
     AnyPhase,
@@ -177,6 +179,23 @@ class CriterionGiven(Given):
     text: Annotated[str, StringConstraints(min_length=1, max_length=5_000, strip_whitespace=True)]
     kind: CheckKind = CheckKind.TEXT
     check: Json | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> CriterionGiven:
+        self.check = checked(self.kind, self.check)
+        return self
+
+
+def checked(kind: CheckKind, check: Json | None) -> Json | None:
+    """The definition of a check; `ValueError` says what it lacks."""
+    if kind is CheckKind.TEXT:
+        if check is not None:
+            raise ValueError("check: a criterion of kind text has none")
+        return None
+    try:
+        return read_check(kind, check)
+    except Wrong as wrong:
+        raise ValueError(f"{wrong.field}: {wrong}") from None
 
 
 class TicketGiven(Given):

@@ -29,6 +29,8 @@ class ResultRow(TenantRow, Base):
     tests: Mapped[dict[str, Any] | None]
     artifacts: Mapped[list[dict[str, Any]]]
     notes: Mapped[str] = mapped_column(Text, default="")
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    """Of a failed one: why, by its worker."""
     claims: Mapped[str] = mapped_column(String(16))
     verification: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime]

@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Index, Integer, String, Text, UniqueConstraint, exists, func, select
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    exists,
+    func,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -74,6 +85,8 @@ class TaskRow(TenantRow, Base):
     required_capabilities: Mapped[list[str]]
     owned_files: Mapped[list[str]]
     deliverables: Mapped[list[dict[str, Any]]]
+    work: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """What is run for it; None: an agent does it."""
     feedback: Mapped[list[dict[str, Any]]]
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_message: Mapped[str | None] = mapped_column(Text)

@@ -160,6 +160,8 @@ class Task:
     required_capabilities: tuple[str, ...] = ()
     timeout_seconds: int = 3600
     parent: str | None = None
+    work: Json | None = None
+    """What is run for it (works.py); None: an agent does it."""
     place: Place = field(default=Place(), compare=False)
 
 

@@ -3,7 +3,7 @@
 Headings of level 2 to 4 open an item (`REQ-…: title`, `TKT-…: title`, `TSK-…: title`); below one stand
 `Key: value` lines, text, EARS sentences, and `- [ ]` items as criteria. `# Design` holds `Architecture`,
 `Data model` and `API`. What cannot be said so stands in a fenced block named `omniforge`, as the JSON fields
-of the item above it.
+of the item above it. A fenced `sh` block of a task is what is run for it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, NoReturn, cast
 
 from omniforge.board.importing.documents import MAX_SENTENCE, Flaw, Json, Place, Problem, Source
 from omniforge.board.importing.phrases import KEYS, LISTS, criterion_of, ears_of, ref_of, value_of
+from omniforge.board.importing.works import work_of_lines
 
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.*)")
 _ITEM = re.compile(r"(REQ|TKT|TSK)-([^\s:]*)[ \t]*:?[ \t]*(.*)")
@@ -38,6 +39,7 @@ DESIGN_PARTS = {
     "notes": "notes",
 }
 OWN_BLOCK = "omniforge"
+SHELL = frozenset({"sh", "bash", "shell"})
 
 
 @dataclass(slots=True)
@@ -108,7 +110,9 @@ class _Reader:
         if start in ("`", "~") and (fence := _FENCE.match(line)):
             self.fence = (fence[1], fence[2].lower(), number)
             self.block = []
-            if fence[2].lower() != OWN_BLOCK:
+            if self._is_work():
+                self._says_work(number)
+            elif fence[2].lower() != OWN_BLOCK:
                 self.open.lines.append(line)
             return
         if start == "#" and line.startswith("#") and (heading := _HEADING.fullmatch(line.rstrip())):
@@ -143,7 +147,10 @@ class _Reader:
     def _inside_fence(self, line: str) -> None:
         mark, info, number = cast("tuple[str, str, int]", self.fence)
         closes = line.strip().startswith(mark) and not line.strip().strip(mark[0])
-        if info != OWN_BLOCK:
+        if self._is_work():
+            if not closes:
+                self.open.fields.setdefault("commands", []).append(line)
+        elif info != OWN_BLOCK:
             self.open.lines.append(line)
         elif not closes:
             self.block.append(line)
@@ -151,6 +158,15 @@ class _Reader:
             self._own_block(number)
         if closes:
             self.fence = None
+
+    def _is_work(self) -> bool:
+        """Whether the block that is open holds commands of a task."""
+        return self.open.kind == "tasks" and self.fence is not None and self.fence[1] in SHELL
+
+    def _says_work(self, number: int) -> None:
+        self.source.lines.setdefault(("tasks", self.open.index, "work"), number)
+        self.open.in_criterion, self.open.listing = False, ""
+        self.open.fields.setdefault("commands", [])
 
     def _own_block(self, number: int) -> None:
         """The fields of an item as JSON; they go before what its lines say."""
@@ -222,6 +238,8 @@ class _Reader:
             fields |= {name: said for name, said in (("condition", condition), ("action", action)) if said}
         elif description := _joined(here.lines):
             fields["description"] = description
+        if here.kind == "tasks":
+            work_of_lines(fields)
         if here.kind != "design":
             fields |= fields.pop("\0block", {})
 
@@ -262,6 +280,8 @@ class _Reader:
             self._problem(number, "this is said twice", name, here.fields["ref"])
         else:
             here.fields[name] = value_of(name, value)
+            if name in ("skill", "inputs"):
+                self.source.lines.setdefault((here.kind, here.index, "work"), number)
 
     def _finish_criterion(self) -> None:
         criteria: list[Any] = self.open.fields["criteria"]

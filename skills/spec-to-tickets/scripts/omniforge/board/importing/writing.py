@@ -21,7 +21,15 @@ from omniforge.board.importing.documents import (
 )
 from omniforge.board.importing.markdown import OWN_BLOCK, read_markdown
 from omniforge.board.importing.reading import read_spec
-from omniforge.board.vocabulary import CheckKind, Priority, RequirementCategory, TaskType, TicketType
+from omniforge.board.importing.works import lines_of
+from omniforge.board.vocabulary import (
+    CheckKind,
+    Priority,
+    RequirementCategory,
+    TaskType,
+    TicketType,
+    WorkKind,
+)
 from omniforge.board.workflow import phase_of_task_type
 
 _NEXT = Ticket("TKT-999999999", "next", "next")
@@ -177,6 +185,10 @@ def _keys(item: Item) -> Iterator[str]:
                 ("Parent", item.parent),
             )
     yield from (f"{name}: {value}" for name, value in pairs if value)
+    if isinstance(item, Task) and item.work is not None and item.work["kind"] == WorkKind.SKILL:
+        yield f"Skill: {item.work['name']}"
+        if item.work["inputs"]:
+            yield f"Inputs: {json.dumps(item.work['inputs'], ensure_ascii=False)}"
 
 
 def _list(values: Iterable[str]) -> str:
@@ -190,6 +202,8 @@ def _paths(deliverables: Iterable[Deliverable]) -> str:
 def _text(item: Item) -> Iterator[str]:
     if not isinstance(item, Requirement):
         yield item.description or ""
+        if isinstance(item, Task) and item.work is not None and item.work["kind"] == WorkKind.COMMANDS:
+            yield from ("", "```sh", lines_of(item.work["commands"]), "```")
         return
     yield f"{item.condition}, {item.action}" if item.condition else item.action
 

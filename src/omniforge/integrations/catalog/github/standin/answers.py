@@ -231,6 +231,7 @@ async def pulls(call: Call) -> Response:
         if item.pull is not None
         and asked.get("state", "open") in ("all", item.state)
         and asked.get("base", item.pull.base) == item.pull.base
+        and asked.get("head", f"{one.owner}:{item.pull.branch}") == f"{one.owner}:{item.pull.branch}"
     ]
     return listed(
         call,
@@ -295,17 +296,18 @@ async def releases(call: Call) -> Response:
 
 
 async def contents(call: Call) -> Any:
-    one, path = repository_of(call), call.segment("path").strip("/")
+    one, path = repository_of(call), call.request.path_params.get("path", "").strip("/")
     branch = call.request.query_params.get("ref") or one.default_branch
     if branch not in one.branches:
         raise Refusal(404, "", f"No commit found for the ref {branch}")
     content = one.file(branch, path)
     if content is not None:
         return history.content_json(one, branch, path, content)
-    below = sorted({known for _, known in one.files if known.startswith(f"{path}/")})
+    inside = f"{path}/" if path else ""
+    below = sorted({known for _, known in one.files if known.startswith(inside)})
     if not below:
         raise not_found()
-    entries = {f"{path}/{known.removeprefix(f'{path}/').partition('/')[0]}" for known in below}
+    entries = {inside + known.removeprefix(inside).partition("/")[0] for known in below}
     return JSONResponse([_entry(one, branch, entry) for entry in sorted(entries)])
 
 
@@ -342,9 +344,14 @@ def _place_after(found: Sequence[Activity], after: str | None) -> int:
 
 
 async def compare(call: Call) -> Json:
+    """Between commits, or the ends of branches; what a branch has not of its own is the default branch's."""
     one, ends = repository_of(call), call.segment("ends")
     base, _, head = ends.partition("...")
     known = {commit.sha: commit for commit in one.commits}
+    if base in one.branches and head in one.branches:
+        found = [commit for commit in one.commits if commit.branch == head != base]
+        found.sort(key=lambda commit: (commit.at, commit.sha))
+        return history.comparison_json(call.state.account, one, found, ends)
     if head not in known or base not in known:
         raise not_found()
     ordered = sorted(one.commits, key=lambda commit: commit.at)

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from omniforge.integrations import standin
-from omniforge.integrations.catalog.github.standin import answers, changes
+from omniforge.integrations.catalog.github.standin import answers, branching, changes
 from omniforge.integrations.catalog.github.standin.state import CLIENT_ID, CLIENT_SECRET, StandinState
 from omniforge.integrations.catalog.github.standin.webhooks import delivery
 from omniforge.integrations.manifest import ClientAuth, Refresh, read_manifest
@@ -144,8 +144,10 @@ READS = {
     "/commits": answers.commits,
     "/releases": answers.releases,
     "/activity": answers.activity,
-    "/compare/{ends}": answers.compare,
+    "/compare/{ends:path}": answers.compare,
+    "/contents": answers.contents,
     "/contents/{path:path}": answers.contents,
+    "/git/trees/{sha:path}": branching.tree,
 }
 API = [
     ("GET", "/user", answers.me),
@@ -161,6 +163,8 @@ API = [
     ("POST", f"{ONE}/issues/{{number}}/comments", changes.add_comment),
     ("PUT", f"{ONE}/contents/{{path:path}}", changes.write_file),
     ("POST", f"{ONE}/releases", changes.create_release),
+    ("POST", f"{ONE}/git/refs", branching.create_ref),
+    ("POST", f"{ONE}/pulls", branching.create_pull),
 ]
 
 

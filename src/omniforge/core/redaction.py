@@ -11,7 +11,7 @@ FORMS: Mapping[str, str] = {
         r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----"
         r"[A-Za-z0-9+/=\\\s]{0,8000}(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?"
     ),
-    "OmniForge key": r"\bof_sk_[A-Za-z0-9_-]{20,}",
+    "OmniForge key": r"(?:\bof_sk|ofs)_[A-Za-z0-9_-]{20,}",
     "Anthropic key": r"\bsk-ant-[A-Za-z0-9_-]{20,}",
     "OpenAI key": r"\bsk-(?:proj-|svcacct-)?[A-Za-z0-9_-]{32,}",
     "GitHub token": r"\b(?:gh[oprsu]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{40,})",
