@@ -393,3 +393,44 @@ def test_after_sample_data_showed_nothing_they_are_not_offered_again() -> None:
     talk(world, "A report of the Notion projects every Monday at 9", "Client Projects", "you choose", "yes")
     assert "sample data" in talk(world, "yes")
     assert "sample data instead" not in talk(world, "yes")
+
+
+def test_a_status_that_is_to_be_set_is_a_wish_and_no_question_for_the_agents() -> None:
+    world = wide()
+    talk(world, "Update the status of overdue projects in Notion to At Risk every night")
+    assert [part.does.operation for part in world.state.design.parts] == ["update"]
+
+
+def test_what_is_left_out_is_not_built() -> None:
+    world = wide()
+    talk(
+        world,
+        "Compare the number of open issues in GitHub and Linear every Monday and post the difference to #leads",
+    )
+    assert world.state.pending is Pending.UNSURE
+    talk(world, "leave it out")
+    assert "compare" not in {part.does.operation for part in world.state.design.parts}
+
+
+def test_a_new_row_that_lands_somewhere_starts_the_agent_and_is_not_written_there() -> None:
+    world = wide()
+    talk(
+        world,
+        "Whenever a new row lands in our Notion Client Projects database, write me a one-page briefing and post it to #leads",
+    )
+    assert [part.does.operation for part in world.state.design.parts] == ["brief", "post"]
+    assert world.state.outline.starts is not None
+
+
+def test_two_documents_are_read_where_one_is_checked_against_the_other() -> None:
+    world = wide()
+    talk(
+        world,
+        "Read invoices people upload, check the total against the purchase order and tell #leads if they differ by more than 5 percent",
+    )
+    assert [part.does.operation for part in world.state.design.parts] == [
+        "extract",
+        "extract",
+        "compare",
+        "post",
+    ]

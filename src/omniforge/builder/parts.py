@@ -295,7 +295,8 @@ def _named_part(said: str) -> str:
     )
     if match and not re.fullmatch(
         r"(?:the |all |every |its )?(?:\w+ ){0,2}(?:fields|data|details|information|values|"
-        r"invoices?|purchase orders?|po|forms?|documents?)",
+        r"invoices?|purchase orders?|po|forms?|documents?)"
+        r"(?: (?:that |which )?(?:people|they|customers|we|our|you|is|are|come|comes)\b.*)?",
         match["names"].strip(),
         re.I,
     ):

@@ -192,6 +192,8 @@ def does_words(  # noqa: C901, PLR0912 - one line for each operation
             return f"Put what was found into one summary{by}"
         case Transform():
             return f"Work out the values that are needed{by}"
+        case Compare(left=left, right=right) if not (left and right):
+            return f"Compare what was read{by}"
         case Compare(left=left, right=right):
             return f"Compare {_value(left)} with {_value(right)}{by}"
         case Extract(source=source):

@@ -9,7 +9,7 @@ from omniforge.builder.changing import begin_change, is_edit
 from omniforge.builder.design import Used
 from omniforge.builder.draft import connections_of, integration_of, readable
 from omniforge.builder.exchange import CheckConnection, Facts, StartSignIn, Turn
-from omniforge.builder.outline import Happening, Part
+from omniforge.builder.outline import Happening, Part, Report
 from omniforge.builder.parts import free_key, without_quotes
 from omniforge.builder.phases import Signal
 from omniforge.builder.progress import advance, ask_for
@@ -125,13 +125,23 @@ def _started_at(state: ConversationState, service: str, facts: Facts) -> Convers
     return state.but(design=found)
 
 
+def _left_out(state: ConversationState, words: str) -> ConversationState:
+    """Without the step that these words asked for, where something else is left to be done."""
+    for part in state.design.parts:
+        if part.words and part.words.strip() == words.strip() and not isinstance(part.does, Report):
+            state = state.but(design=state.design.without(part.key))
+    return state
+
+
 def answer_unsure(state: ConversationState, text: str, reading: Reading, facts: Facts) -> Turn:
     """A part of the wish that no rule understood: said anew, or left out."""
     rest = state.but(unsure=state.unsure[1:])
     if reading.stance in (Stance.NO, Stance.DELEGATE, Stance.YES) or has_phrase(
         text, ("leave it out", "skip", "forget it")
     ):
-        return advance(rest.noted("I leave it out."), facts)
+        return advance(
+            _left_out(rest, state.unsure[0] if state.unsure else "").noted("I leave it out."), facts
+        )
     grown = with_parts(rest, text, reading, facts)
     if grown is None:
         return advance(rest.noted("I can't do that one, so I leave it out."), facts)

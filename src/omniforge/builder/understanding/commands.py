@@ -127,7 +127,9 @@ _STATUS = re.compile(
     r"to|during)) (?:the |my )?(?:last|latest|today's|yesterday's|this morning's|last night's)\b|"
     r"\bwhat(?:'s| is) (?:going on|up|happening|wrong) with (?:it|my|the)\b|\bany (?:problems|errors|"
     r"trouble|news) with\b|"
-    r"\bhow (?:is|are|did) (?:it|my|the) ?(?:[\w'-]+ ){0,5}?(?:doing|going|go|running)\b|\bstatus of\b|"
+    r"\bhow (?:is|are|did) (?:it|my|the) ?(?:[\w'-]+ ){0,5}?(?:doing|going|go|running)\b|"
+    r"(?<!update the )(?<!change the )(?<!set the )(?<!report the )(?<!track the )(?<!and )"
+    r"\bstatus of\b|"
     r"\bwhy (?:did|has|have|is|was|are|does|do)(?:n't| not)? (?:it|my|the|our|that|this)\b.*\b(?:r[ua]n|"
     r"fail|failed|failing|stop|stopped|arrived?|arriving|work|working|come|sent|posted|running|late|empty|"
     r"missing|broken|quiet)\b",

@@ -118,6 +118,8 @@ SAYINGS: tuple[tuple[str, str], ...] = (
         "review it",
     ),
     (
+        r"(?<!new row )(?<!new entry )(?<!new item )(?<!new issue )(?<!new ticket )(?<!new task )"
+        r"(?<!new page )(?<!new message )(?<!new record )(?<!new lead )(?<!new project )(?<!new customer )"
         r"(?:goes|go|going|gets?|comes?|lands?|ends? up|is to go|belongs?)(?: straight| directly| just| "
         r"right)?(?= (?:in|into|to|onto|on) (?:#|the #|our #|(?:the |our )?(?:\w+ )?(?:Notion|Slack|Linear|"
         r"GitHub)\b))",

@@ -80,6 +80,9 @@ def checked(piece: Piece) -> list[Action] | None:
         )
         if piece.around.conditional or (manual and "compare" in piece.around.before):
             return [Action("decide", object="review")]
+    against = re.search(r"\bagainst (?P<what>.+)$", piece.rest, re.IGNORECASE)
+    if against and piece.around.before[-1:] == ("extract",) and (other := document(against["what"])):
+        return [Action("extract", object=f"the {other}", place=other), Action("compare", object=piece.about)]
     if piece.names(r"against") or (
         piece.names(r"match(?:es)?|agrees?|the same|equals?|identical|differs?|corresponds?")
         and not piece.mentions
