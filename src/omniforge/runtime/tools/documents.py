@@ -1,4 +1,4 @@
-"""Document: text and tables of files in the working folder: CSV, Excel, pages, plain text."""
+"""Document: text and tables of files in the working folder: PDF, Word, Excel, CSV, pages, plain text."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from omniforge.core.errors import Invalid
 from omniforge.core.plaintext import text_of_html
 from omniforge.integrations.catalog.files.tables import read_table
 from omniforge.integrations.manifest import Access
+from omniforge.runtime.tools.pages import PAGED, read_pages
 from omniforge.runtime.tools.protocol import CallScope, Json, LocalTool
 from omniforge.runtime.tools.workspace import load_bytes, place_of, relative
 
@@ -37,10 +38,12 @@ async def document(args: DocumentArguments, scope: CallScope) -> Json:
         return await asyncio.to_thread(_table, args, data)
     if suffix in PAGES:
         return {"path": args.path, "text": text_of_html(data.decode("utf-8", "replace"))}
+    if suffix in PAGED:
+        return {"path": args.path, **await read_pages(suffix, data, args.rows)}
     if suffix in PLAIN:
         return {"path": args.path, "text": data.decode("utf-8", "replace")}
     raise Invalid(
-        f"Files like {suffix} cannot be read here; CSV, XLSX, HTML and plain text can.",
+        f"Files like {suffix} cannot be read here; PDF, DOCX, CSV, XLSX, HTML and plain text can.",
         code="not_supported",
         path=args.path,
     )
@@ -55,7 +58,7 @@ def _table(args: DocumentArguments, data: bytes) -> Json:
 
 DOCUMENT = LocalTool(
     name="Document",
-    description="Text and tables of a file: CSV, XLSX, HTML or plain text.",
+    description="Text and tables of a file: PDF, DOCX, CSV, XLSX, HTML or plain text.",
     arguments=DocumentArguments,
     access=Access.READ,
     run=document,
