@@ -434,3 +434,22 @@ def test_two_documents_are_read_where_one_is_checked_against_the_other() -> None
         "compare",
         "post",
     ]
+
+
+def test_what_is_left_to_us_for_one_report_is_left_to_us_for_all() -> None:
+    world = wide()
+    wish = (
+        "Every Monday at 7 pull last week's closed issues from Linear and GitHub and post a summary to #leads"
+    )
+    text = talk(world, wish, "the first one", "acme/shop", "you choose")
+    assert "This is what I understood" in text
+
+
+def test_a_format_that_was_said_holds_for_every_report() -> None:
+    world = wide()
+    wish = (
+        "Every Monday at 7 pull last week's closed issues from Linear and GitHub and post a summary to #leads"
+    )
+    talk(world, wish, "the first one", "acme/shop", "state, as a table")
+    formats = {part.does.format for part in world.state.design.parts if isinstance(part.does, Report)}
+    assert [str(one) for one in formats] == ["table"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
@@ -47,3 +48,12 @@ def test_the_newest_revision_is_told_as_by_alembic_also_where_there_are_several(
         script = f'revision: str = "{name}"\ndown_revision: str | None = {follows}\n'
         (tmp_path / f"{name}.py").write_text(script)
     assert newest_revision(tmp_path) == "c"
+
+
+async def test_processes_that_start_together_make_the_tables_once(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path}/new.db"
+    await asyncio.gather(*(upgrade(url) for _ in range(4)))
+    engine = create_engine(sync_url(url))
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM alembic_version")).scalar() == 1
+    engine.dispose()

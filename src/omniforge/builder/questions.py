@@ -271,7 +271,8 @@ def _details_text(state: ConversationState, facts: Facts) -> str:
     if part is not None and isinstance(part.does, Extract):
         return say.names_question(part.does.source, names_used(state.design))
     if part is not None and isinstance(part.does, Brief):
-        return say.include_question(fields)
+        placed = any(isinstance(one.does, (Post, Create)) for one in state.design.parts)
+        return say.include_question(fields, placed=placed)
     return say.details_questions(still, fields, default_fields(state.fields), when, again)
 
 

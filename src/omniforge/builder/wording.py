@@ -171,9 +171,13 @@ def names_question(source: str, default: Sequence[str]) -> str:
     )
 
 
-def include_question(fields: Sequence[str]) -> str:
+def include_question(fields: Sequence[str], *, placed: bool = False) -> str:
+    """`placed`: it was said already where it goes."""
+    there = f"There is: {', '.join(fields) or 'only the title'}. I'd take all of it."
+    if placed:
+        return f"**What** shall be in the briefing? {there}\n\nFor example: *status and owner*. Or say *you choose*."
     return (
-        f"1. **What** shall be in the briefing? There is: {', '.join(fields) or 'only the title'}. I'd take all of it.\n"
+        f"1. **What** shall be in the briefing? {there}\n"
         "2. **Where** shall I put it? I'd put it in your inbox here.\n\nFor example: *status and owner, in my inbox*. "
         "Or say *you choose*."
     )

@@ -14,6 +14,9 @@ from omniforge.core.errors import Unavailable
 from omniforge.db.queue_schema import LOCK, upgrade_queue
 from omniforge.db.session import address
 
+PATIENCE = 60.0
+"""Seconds for which a process waits while another makes the tables."""
+
 
 def sync_url(url: str | URL) -> URL:
     """The same database through its synchronous driver, which migrations use."""
@@ -30,10 +33,10 @@ async def upgrade(url: str | URL) -> None:
 
 
 def _upgrade(url: URL) -> None:
-    engine = create_engine(url)
+    engine = create_engine(url, connect_args={"timeout": PATIENCE} if url.drivername == "sqlite" else {})
     try:
         with _connected(engine) as connection:
-            if url.get_backend_name() == "sqlite" and _is_newest(connection):
+            if url.get_backend_name() == "sqlite" and (_is_newest(connection) or _was_made(connection)):
                 return
             from alembic import command  # noqa: PLC0415 - a quarter of a second that most starts do not need
             from alembic.config import Config  # noqa: PLC0415
@@ -72,6 +75,13 @@ def _is_newest(connection: Connection) -> bool:
     except DatabaseError:
         return False
     return list(found) == [newest_revision(shipped("migrations") / "versions")]
+
+
+def _was_made(connection: Connection) -> bool:
+    """Take SQLite's only writing place; whether somebody else who had it before made everything meanwhile."""
+    connection.rollback()
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    return _is_newest(connection)
 
 
 def _connected(engine: Engine) -> Connection:

@@ -15,6 +15,7 @@ from omniforge.builder.placing import place_at, put_places
 from omniforge.builder.progress import advance, create
 from omniforge.builder.questions import pose
 from omniforge.builder.state import ConversationState, Pending
+from omniforge.builder.understanding.mentions import Format
 from omniforge.builder.understanding.references import resolve
 from omniforge.builder.understanding.schedule import Schedule, Unclear, read_schedule
 from omniforge.builder.understanding.slots import read_slots
@@ -151,6 +152,9 @@ def answer_details(state: ConversationState, text: str, reading: Reading, facts:
         }
         taken = [said[s] for s in open_details(state, part) if s in said]
         state = _settled(state, part)
+        if isinstance(part.does, Report):  # "you choose" holds for all of them
+            for other in state.design.parts:
+                state = _settled(state, other) if isinstance(other.does, Report) else state
         return advance(state.noted(f"I take my suggestion for {listed(taken)}." if taken else ""), facts)
     whole = (
         part is not None
@@ -170,9 +174,20 @@ def answer_details(state: ConversationState, text: str, reading: Reading, facts:
     state = take_in(state, update, facts, text)
     if update.problems and not update.touched:
         return pose(state, facts)
+    if "format" in update.touched:
+        state = _all_alike(state, update.slots.format)
     if part is not None and isinstance(part.does, Brief):
         state = _settled(state, part)
     return pose(state, facts) if state.pending is Pending.OFFER else advance(state, facts)
+
+
+def _all_alike(state: ConversationState, said: Format | None) -> ConversationState:
+    """Reports for which no format was said look like the one for which it was."""
+    design = state.design
+    for part in design.parts:
+        if isinstance(part.does, Report) and part.does.format is None:
+            design = design.doing(part.key, "derived", format=said)
+    return state.but(design=design)
 
 
 def _settled(state: ConversationState, part: Part) -> ConversationState:
