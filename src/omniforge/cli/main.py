@@ -196,6 +196,7 @@ def simulate(
 def _add_rooms() -> None:
     from omniforge.cli import (  # noqa: PLC0415
         agent,
+        audit,
         board,
         project,
         schedule,
@@ -217,6 +218,9 @@ def _add_rooms() -> None:
     app.add_typer(spec.app, name="spec", help="Specifications: bring in, approve, take out, trace.")
     app.add_typer(ticket.app, name="ticket", help="Tickets: make, move, block, review.")
     app.add_typer(task.app, name="task", help="Tasks, the work of tickets.")
+    app.add_typer(
+        audit.app, name="audit", help="The log of everything: whether it is whole, and a copy of it."
+    )
 
 
 _add_rooms()
