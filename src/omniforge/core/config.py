@@ -46,6 +46,8 @@ class ServiceSettings(BaseModel):
     """What the service signs its deliveries to this installation with."""
     base_url: str | None = None
     """`OMNIFORGE_NOTION_BASE_URL`: a local server in place of the service."""
+    git_url: str | None = None
+    """`OMNIFORGE_GITHUB_GIT_URL`: below which git finds repositories, in place of the service's own place."""
 
 
 def _read_service(integration_id: str) -> ServiceSettings:
@@ -63,8 +65,9 @@ def _read_service(integration_id: str) -> ServiceSettings:
         model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_prefix=f"OMNIFORGE_{name}_")
 
         base_url: str | None = None
+        git_url: str | None = None
 
-    return ServiceSettings(**Registration().model_dump(), base_url=Address().base_url)
+    return ServiceSettings(**Registration().model_dump(), **Address().model_dump())
 
 
 class TenantModels(BaseModel):
@@ -182,6 +185,9 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     """What the command line shows to a server that requires sign-in."""
 
+    url_map: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict[str, str])
+    """For development: other servers in place of origins that a program names (`https://a.example=http://b`)."""
+
     max_body_bytes: int = 1_048_576
     max_active_steps: int = Field(default=64, gt=0)
     """Steps that run at the same time (slots of this process)."""
@@ -291,6 +297,14 @@ class Settings(BaseSettings):
             return value
         pairs = [part.partition("=") for part in value.split(",") if part.strip()]
         return {name.strip(): figure.strip() for name, _, figure in pairs}
+
+    @field_validator("url_map", mode="before")
+    @classmethod
+    def split_origins(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.partition("=") for part in _split(value)]
+        return {origin.strip().rstrip("/"): meant.strip().rstrip("/") for origin, _, meant in pairs}
 
     @field_validator("max_provider_calls", "max_provider_rate")
     @classmethod
