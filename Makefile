@@ -7,7 +7,7 @@ RUN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-board up test check format bench eval simulate chaos firing fuzz
+.PHONY: help setup demo demo-board up test check format bench dispatchers eval simulate chaos firing fuzz
 
 help:
 	@sed -n '1,2p' Makefile
@@ -51,6 +51,9 @@ format: setup
 
 bench: setup
 	$(RUN)/python -m bench
+
+dispatchers: setup
+	@$(RUN)/python -m bench.dispatchers
 
 eval: setup
 	@$(RUN)/python -m bench.understanding

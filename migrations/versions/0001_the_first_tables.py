@@ -583,6 +583,7 @@ def upgrade() -> None:
         sa.Column("github_owner", sa.String(length=100), nullable=True),
         sa.Column("github_repo", sa.String(length=100), nullable=True),
         sa.Column("github_connected", sa.Boolean(), nullable=False),
+        sa.Column("github_connected_by", sa.String(length=64), nullable=True),
         sa.Column("webhook_secret", sa.LargeBinary(), nullable=True),
         sa.Column("default_branch", sa.String(length=255), nullable=False),
         sa.Column("autonomous", sa.Boolean(), nullable=False),

@@ -158,7 +158,9 @@ class Installation:
             workspaces = open_workspaces(settings)
             stack.push_async_callback(workspaces.close)
             rooms = _make_rooms(settings, runs, skills, models, workspaces, secrets)
-            github = GitHubRooms.make(integrations, rooms.board.commits, secrets, runs, settings.url)
+            github = GitHubRooms.make(
+                integrations, rooms.board.commits, secrets, runs, settings.url, rooms.chain.repositories
+            )
             handlers |= rooms.handlers | github.handlers
             _tell_of_connections(integrations, agents, builder)
             telemetry = Telemetry()
@@ -191,16 +193,15 @@ class Installation:
                 yield house
                 return
             await library.open()
-            _follow(engine.events, agents)
-            rooms.follow()
-            stack.push_async_callback(rooms.chain.runs.close)
+            _follow(house)
+            stack.push_async_callback(rooms.close)
             for work in (
                 Scheduler(agents, clock).run(),
                 Poller(agents, clock).run(),
                 breakers.watch_long_open(),
-                rooms.chain.dispatch.run(),
             ):
                 stack.push_async_callback(_stop, asyncio.create_task(work))
+            rooms.chain.dispatch.begin()
             yield house
 
 
@@ -279,11 +280,14 @@ def _tell_of_connections(
     integrations.on_connected.append(go_on)
 
 
-def _follow(events: EventLog, agents: AgentService) -> None:
-    """Agents hear of their runs."""
+def _follow(house: Installation) -> None:
+    """Agents hear of their runs, and the board and GitHub of what happens on it."""
+    events, agents = house.engine.events, house.agents
     events.subscribe("agents.finished", ["run.finished"], agents.on_run_finished)
     events.subscribe("agents.waiting", ["run.waiting"], agents.on_run_waiting)
     events.subscribe("agents.fires", ["run.finished"], agents.fires.on_run_finished)
+    house.rooms.follow()
+    house.github.follow()
 
 
 async def _ids_of_connections(integrations: IntegrationService, actor: Actor) -> list[tuple[str, str]]:

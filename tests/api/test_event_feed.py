@@ -98,6 +98,12 @@ async def test_one_look_at_the_log_serves_everybody(log: EventLog) -> None:
         assert len(looks) <= 4  # the writer's, the tail's, and the tail's that finds nothing more
 
 
+async def test_an_event_with_any_number_is_told(log: EventLog) -> None:
+    async with feed_over(log).following(make_actor(), EVERYTHING, 0) as reader:
+        await write(log, ticket(large=str(2**80)), Event("ticket.updated", "t", NOW, "user:u", {"n": 2**80}))
+        assert [str(2**80) in one.text for one in await reader.next(1)] == [True, True]
+
+
 async def test_filters_are_replaced_in_the_middle(log: EventLog) -> None:
     feed = feed_over(log)
     async with feed.following(make_actor(), EventFilter(types=frozenset({"ticket.*"})), 0) as reader:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
+from tests.seeding import REQUIREMENT, SKILL, seeded
 
 from omniforge.core.actor import Role
-
-SKILL = "---\nname: hello\ndescription: Says hello.\n---\n\n# Hello\n\n1. Say hello.\n"
-SCRIPT = 'from sandbox_kit.skill import run\nrun(lambda request: {"output": {"report": "hello"}})\n'
 
 OPEN = {("GET", "/health"), ("POST", "/api/v1/auth/refresh"), ("POST", "/api/v1/auth/logout")}
 """Operations that need no credential."""
@@ -55,12 +52,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/v1/approvals/{approval_id}/decide"): {"decision": "approve"},
     ("PUT", "/api/v1/phases/gates/{from_status}"): {"project_id": "project_unknown", "checks": []},
     ("POST", "/api/v1/results/{result_id}/verify"): {"verification_status": "verified"},
-    ("POST", "/api/v1/specs/{spec_id}/requirements"): {
-        "ref": "REQ-SHOP-API-001",
-        "title": "Search",
-        "condition": "WHEN a word is given",
-        "action": "THE SYSTEM SHALL find it",
-    },
+    ("POST", "/api/v1/specs/{spec_id}/requirements"): REQUIREMENT,
     ("POST", "/api/v1/specs/{spec_id}/requirements/{requirement_id}/criteria"): {"text": "Found"},
     ("PUT", "/api/v1/specs/{spec_id}/design"): {"architecture": "One", "data_model": "None", "api_spec": []},
     ("POST", "/api/v1/specs/{spec_id}/tasks"): {"title": "Write it"},
@@ -92,72 +84,6 @@ OWN_SCOPE = {
 """Addresses by name: each tenant has its own thing, or none, under it."""
 
 
-async def seeded(application: Any) -> dict[str, str]:
-    """One of everything, made by the owner: path parameter → id."""
-    local: httpx.AsyncClient = application.local
-    given = {
-        "name": "Hello",
-        "skills": [{"name": "hello", "order": 1}],
-        "skill_files": {"hello": {"SKILL.md": SKILL, "scripts/main.py": SCRIPT}},
-    }
-    agent = (await local.post("/api/v1/agents", json=given)).json()
-    path = f"/api/v1/agents/{agent['id']}"
-    report = (await local.post(f"{path}/test", json={"mode": "dry"}, headers={"Prefer": "wait=60"})).json()
-    approved = {"test_id": report["test_id"], "manifest_hash": report["manifest_hash"]}
-    assert (await local.post(f"{path}/activate", json=approved)).is_success
-    run = (await local.post(f"{path}/run", json={"input_data": {}})).json()
-    session = (await local.post("/api/v1/conversation/start", json={})).json()
-    key = (await local.post("/api/v1/keys", json={"name": "k", "permissions": ["agent:view"]})).json()
-    project = (await local.post("/api/v1/projects", json={"name": "Shop"})).json()
-    wanted = {"project_id": project["id"], "title": "Search"}
-    ticket = (await local.post("/api/v1/tickets", json=wanted)).json()
-    wanted = {"ticket_id": ticket["id"], "report_type": "test", "summary": "Found", "markdown": "# Found"}
-    words = (await local.post("/api/v1/results", json=wanted)).json()
-    wanted = {"ticket_id": ticket["id"], "title": "Write it"}
-    task = (await local.post("/api/v1/tasks", json=wanted)).json()
-    spec = (await local.post("/api/v1/specs", json={"project_id": project["id"], "title": "Search"})).json()
-    path = f"/api/v1/specs/{spec['id']}/requirements"
-    requirement = (await local.post(path, json=BODIES["POST", "/api/v1/specs/{spec_id}/requirements"])).json()
-    criterion = (await local.post(f"{path}/{requirement['id']}/criteria", json={"text": "Found"})).json()
-    return {
-        "project_id": project["id"],
-        "ticket_id": ticket["id"],
-        "result_id": words["id"],
-        "receipt_id": "rcp_unknown",
-        "task_id": task["id"],
-        "depends_on_id": task["id"],
-        "spec_id": spec["id"],
-        "requirement_id": requirement["id"],
-        "criterion_id": criterion["id"],
-        "phase_id": "PHASE_TESTING",
-        "status": "testing",
-        "agent_id": agent["id"],
-        "test_id": report["test_id"],
-        "execution_id": run["execution_id"],
-        "run_id": run["execution_id"],
-        "key": "hello",
-        "session_id": session["session_id"],
-        "key_id": key["id"],
-        "item_id": "inbox_unknown",
-        "connection_id": "connection_unknown",
-        "sandbox_id": "sbx_unknown",
-        "approval_id": "apr_unknown",
-        "decision_id": "gate_unknown",
-        "from_status": "testing",
-        "resource_id": "resource_unknown",
-        "sha256": "0" * 64,
-        "name": "hello",
-        "breaker": "integration:notion",
-        "integration": "notion",
-        "version": "1",
-        "other": "1",
-        "user_id": "local",
-        "owner": "acme",
-        "repo": "shop",
-        "path": "README.md",
-    }
-
-
 def operations(schema: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         (method.upper(), path)
@@ -168,7 +94,7 @@ def operations(schema: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 async def test_a_foreign_tenant_gets_404_wherever_an_id_is_in_the_address(application: Any) -> None:
-    ids = await seeded(application)
+    ids = await seeded(application.local)
     stranger = await application.member(Role.OWNER, "other", "stranger")
     schema = (await application.local.get("/openapi.json")).json()
     walked = 0
@@ -197,7 +123,7 @@ async def test_a_foreign_tenant_gets_404_wherever_an_id_is_in_the_address(applic
 
 
 async def test_a_wrong_credential_is_401_everywhere_and_never_the_local_owner(application: Any) -> None:
-    ids = await seeded(application)
+    ids = await seeded(application.local)
     schema = (await application.local.get("/openapi.json")).json()
     nobody = application.client({"Authorization": "Bearer of_sk_wrong"})
     for method, path in operations(schema):
@@ -208,7 +134,7 @@ async def test_a_wrong_credential_is_401_everywhere_and_never_the_local_owner(ap
 
 
 async def test_a_viewer_changes_nothing(application: Any) -> None:
-    ids = await seeded(application)
+    ids = await seeded(application.local)
     viewer = await application.member(Role.VIEWER)
     schema = (await application.local.get("/openapi.json")).json()
     for method, path in operations(schema):
@@ -225,7 +151,7 @@ async def test_a_viewer_changes_nothing(application: Any) -> None:
 
 
 async def test_a_missing_permission_is_named(application: Any) -> None:
-    ids = await seeded(application)
+    ids = await seeded(application.local)
     viewer = await application.member(Role.VIEWER)
     shared = await application.local.post(f"/api/v1/agents/{ids['agent_id']}/share", json={"with": "tenant"})
     assert shared.is_success

@@ -26,7 +26,7 @@ from omniforge.core.crypto import MasterKeys
 from omniforge.core.errors import OmniForgeError
 from omniforge.db import Database
 from omniforge.engine.active import Handler
-from omniforge.engine.embedded import Engine
+from omniforge.engine.embedded import EmbeddedEngine, Engine
 from omniforge.engine.stores import open_engine
 from omniforge.llm.client import build_models
 from omniforge.runs.service import RunService
@@ -71,24 +71,19 @@ class House:
         said = await self.ask("POST", f"/specs/{spec}/import", json=body)
         return {name: one["id"] for name, one in said["map"].items()}
 
-    async def ticket(self, project: str, status: str = "building", /, **fields: Any) -> str:
-        """A ticket that was put by force where it is wanted; its opening task is cancelled."""
+    async def ticket(self, project: str, /, **fields: Any) -> str:
+        """A ticket in building, or what is given as phase; its opening task is cancelled."""
         given = {
             "project_id": project,
             "title": "Search",
+            "phase_id": "PHASE_IMPLEMENTATION",
             "check_duplicates": False,
             "start": False,
             **fields,
         }
-        ticket = (await self.ask("POST", "/tickets", 201, json={**given, **fields}))["id"]
-        for to in ("analyzing", "building", "building-done", "testing"):
-            body = {"to_status": to, "force": True, "reason": "staged"}
-            shown = await self.ask("POST", f"/tickets/{ticket}/transition", json=body)
-            for task in (await self.tasks(ticket))["tasks"]:
-                if task["status"] in ("pending", "queued", "running"):
-                    await self.ask("POST", f"/tasks/{task['id']}/cancel", json={})
-            if shown["status"] == status:
-                break
+        ticket = (await self.ask("POST", "/tickets", 201, json=given))["id"]
+        for task in (await self.tasks(ticket))["tasks"]:
+            await self.ask("POST", f"/tasks/{task['id']}/cancel", json={})
         return ticket
 
     async def task(self, ticket: str, /, **fields: Any) -> str:
@@ -186,13 +181,16 @@ async def open_house(
     *,
     provider: PlainWorkspaces | None = None,
     dispatches: bool = True,
+    url: str | None = None,
+    drives: int = 0,
 ) -> AsyncGenerator[House]:
-    """`provider`: of a house that was open before over the same home."""
-    settings = Settings(home=home)
+    """`provider`: of a house that was open before over the same home. `url`, `drives`: a database that
+    several processes share, and how many runs this one drives at once."""
+    settings = Settings(home=home, database_url=url)
     db = Database(settings.database)
     await db.create_tables()
     handlers: dict[str, Handler] = {}
-    engine = open_engine(db, handlers, SystemClock(), settings)
+    engine = open_engine(db, handlers, SystemClock(), settings, drives=drives)
     box = SecretBox(MasterKeys.from_settings(settings))
     tenants = TenantService(db, settings, engine.clock, box, load_jwt_key(settings))
     await tenants.bootstrap()
@@ -217,13 +215,20 @@ async def open_house(
     transport = httpx.ASGITransport(app)
     await engine.open()
     rooms.follow()
-    dispatch = asyncio.create_task(rooms.chain.dispatch.run()) if dispatches else None
+    if dispatches:
+        rooms.chain.dispatch.begin()
     async with httpx.AsyncClient(transport=transport, base_url=BASE, timeout=30) as http:
         yield House(db, engine, rooms, plain, http, transport)
-    if dispatch is not None:
-        dispatch.cancel()
-        await asyncio.gather(dispatch, return_exceptions=True)
-    await rooms.chain.runs.close()
+    await rooms.close()
+    await _come_to_rest(engine)
     await engine.close()
     await models.close()
     await db.close()
+
+
+async def _come_to_rest(engine: Engine) -> None:
+    """What is under way in the database is not torn away."""
+    for _ in range(200):
+        if not isinstance(engine, EmbeddedEngine) or not engine.worker.active:
+            return
+        await asyncio.sleep(0.01)

@@ -28,7 +28,7 @@ from omniforge.board.judging import Judging
 from omniforge.board.moves import system_actor
 from omniforge.board.repository import Repositories
 from omniforge.board.service import BoardService
-from omniforge.board.store.evidence import ArtifactRow, DecisionRow, ReceiptRow
+from omniforge.board.store.evidence import ApprovalRow, ArtifactRow, DecisionRow, ReceiptRow
 from omniforge.board.store.projects import ProjectRow
 from omniforge.board.store.tasks import TaskRow
 from omniforge.board.store.tickets import TicketRow
@@ -168,6 +168,21 @@ class GateStage(Stage):
         query = select(DecisionRow).where(DecisionRow.ticket_id == ticket_id).order_by(DecisionRow.created_at)
         async with self.db.read() as session:
             return list(await session.scalars(query))
+
+    async def is_proved(self, decision: DecisionRow) -> bool:
+        """By a run of a command on the files that were judged, or somebody's yes."""
+        async with self.db.read() as session:
+            for one in decision.criteria:
+                if one["status"] != "pass" or not one["evidence"] or not one["required"]:
+                    continue
+                if one["kind"] == "command":
+                    receipt = await session.get_one(ReceiptRow, one["evidence"])
+                    if receipt.passed and receipt.tree_hash == decision.tree_hash:
+                        return True
+                if one["kind"] == "approval":
+                    asked = await session.get_one(ApprovalRow, one["evidence"])
+                    return asked.status == "approved" and (asked.decided_by or "").startswith("user:")
+        return False
 
     async def sandboxes(self) -> list[SandboxRow]:
         async with self.db.read() as session:

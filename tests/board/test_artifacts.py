@@ -140,6 +140,13 @@ async def test_late_words_are_kept_apart(stage: ProofStage) -> None:
 # --- uploads --------------------------------------------------------------------------------------------
 
 
+async def test_a_document_may_hold_any_number(stage: ProofStage) -> None:
+    given = {"phase_id": "PHASE_TESTING", "artifact_type": "other", "content": {"large": 2**80}}
+    async with stage.http() as http:
+        made = await http.ask("POST", f"/tickets/{stage.ticket}/artifacts", 201, json=given)
+    assert made["content"] == {"large": 2**80}
+
+
 async def test_people_upload_and_list_artifacts(stage: ProofStage) -> None:
     path = f"/tickets/{stage.ticket}/artifacts"
     given = {"phase_id": "phase_requirements", "artifact_type": "requirements_document", "content": "# Scope"}

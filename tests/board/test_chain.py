@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.board.chain_stage import House, Json, done, open_house
 from tests.board.worker_stage import Worker
+from tests.sandboxes.plain_workspaces import tar_of
 
 SPEC = """
 # Design
@@ -263,6 +264,93 @@ async def test_what_does_not_go_together_is_done_again_with_the_paths(house: Hou
     assert said["task_status"] == "completed"
     kept = await house.rooms.chain.repositories.head(project, f"attempts/{one}/1")
     assert await house.rooms.chain.repositories.file(project, str(kept), "shared.txt") == b"three\n"
+
+
+async def in_conflict(house: House) -> tuple[str, str, str]:
+    """A project with a file on its main branch, and a ticket in testing whose branch has another one there;
+    with the task that stands there yet."""
+    project, ticket = await building(house)
+    await finish(house, await house.task(ticket), {"shared.txt": "ours\n", "own.txt": "own\n"})
+    assert (await house.shown("tickets", ticket))["status"] == "testing"
+    repositories = house.rooms.chain.repositories
+    tree = tar_of({"shared.txt": "theirs\n"})
+    snapshot = await repositories.snapshot(project, tree, None, "Somebody was faster")
+    await repositories.merge(project, "main", snapshot.commit, "Somebody was faster")
+    return project, ticket, snapshot.commit
+
+
+async def pass_testing(house: House, ticket: str) -> None:
+    """Its tests are run, and the person whom the gate asks for says yes."""
+    (testing,) = [one["id"] for one in (await house.tasks(ticket))["tasks"] if one["status"] == "queued"]
+    await finish(house, testing, {})
+    async with asyncio.timeout(20):
+        while not (waiting := (await house.ask("GET", "/approvals"))["approvals"]):
+            await asyncio.sleep(0.01)
+    await house.ask("POST", f"/approvals/{waiting[0]['id']}/decide", json={"decision": "approve"})
+
+
+async def test_what_does_not_go_together_with_the_main_branch_goes_back_to_be_mended(house: House) -> None:
+    project, ticket, _ = await in_conflict(house)
+    await pass_testing(house, ticket)
+    shown = await house.until("tickets", ticket, "building")
+    assert shown["remediations"] == 1
+    (mending,) = [task for task in (await house.tasks(ticket))["tasks"] if task["status"] == "queued"]
+    assert mending["task_type"] == "remediation"
+    assert "shared.txt" in mending["feedback"][0]["text"]
+    assert "own.txt" not in mending["feedback"][0]["text"]
+
+    worker = await external(house, mending["id"])
+    folder = await house.folder(worker)
+    marked = (folder / "shared.txt").read_text()
+    assert all(word in marked for word in ("<<<<<<<", "ours", "theirs", ">>>>>>>"))
+    (folder / "shared.txt").write_text("ours and theirs\n")
+    await worker.ask("POST", f"/sandbox/task/{mending['id']}/results", json=done("Both are there."))
+    await house.until("tickets", ticket, "testing")
+    await pass_testing(house, ticket)
+    await house.until("tickets", ticket, "done")
+    repositories = house.rooms.chain.repositories
+    main = str(await repositories.head(project, "main"))
+    assert await repositories.file(project, main, "shared.txt") == b"ours and theirs\n"
+    assert await repositories.file(project, main, "own.txt") == b"own\n"
+
+
+def by_hand(way: str, ticket: str) -> tuple[str, Json]:
+    why = {"force": True, "reason": "It has to be out today."}
+    if way == "board":
+        return "/board/move", {"ticket_id": ticket, "target_column_id": "done", **why}
+    return f"/tickets/{ticket}/transition", {"to_status": "done", **why}
+
+
+@pytest.mark.parametrize("way", ["board", "ticket"])
+async def test_a_ticket_moved_to_done_by_hand_is_merged_first(house: House, way: str) -> None:
+    project, ticket = await building(house)
+    await finish(house, await house.task(ticket), {"own.txt": "own\n"})
+    path, body = by_hand(way, ticket)
+    await house.ask("POST", path, json=body)
+    assert (await house.shown("tickets", ticket))["status"] == "done"
+    repositories = house.rooms.chain.repositories
+    assert await repositories.files(project, str(await repositories.head(project, "main"))) == ["own.txt"]
+
+
+@pytest.mark.parametrize("way", ["board", "ticket"])
+async def test_a_move_to_done_by_hand_is_refused_with_what_does_not_go_together(
+    house: House, way: str
+) -> None:
+    project, ticket, main = await in_conflict(house)
+    path, body = by_hand(way, ticket)
+    before = await house.shown("tickets", ticket)
+    refusal = await house.ask("POST", path, 409, json=body)
+    assert (refusal["error"], refusal["details"]["paths"]) == ("precondition_failed", ["shared.txt"])
+    assert "shared.txt" in refusal["message"]
+    assert await house.shown("tickets", ticket) == before
+    assert await house.rooms.chain.repositories.head(project, "main") == main
+
+
+async def test_a_move_that_is_refused_merges_nothing(house: House) -> None:
+    project, ticket = await building(house)
+    await finish(house, await house.task(ticket), {"own.txt": "own\n"})
+    await house.ask("POST", f"/tickets/{ticket}/transition", 409, json={"to_status": "done"})
+    assert await house.rooms.chain.repositories.head(project, "main") is None
 
 
 async def test_a_question_waits_for_people_and_costs_no_retry(house: House) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import select, update
 from tests.board.chain_stage import House, Json, done, open_house
 from tests.board.test_chain import building, external, works
+from tests.board.worker_stage import Worker
 from tests.sandboxes.plain_workspaces import PlainWorkspaces
 
 from omniforge.board.dispatch import Chore, Dispatch
@@ -18,6 +19,7 @@ from omniforge.board.planner import plan_for_attempt
 from omniforge.board.store.tasks import AttemptRow, TaskRow
 from omniforge.engine.records import StoredRun
 from omniforge.engine.state import RunStatus
+from omniforge.sandboxes.store import SandboxRow
 
 
 async def queued(house: House, count: int, **fields: Any) -> tuple[str, list[str]]:
@@ -121,6 +123,90 @@ async def test_a_worker_that_is_gone_is_seen_and_its_task_tried_again(tmp_path: 
         assert run.status is RunStatus.COMPLETED, "its run has nothing more to do"
 
 
+async def at_work(house: House) -> tuple[str, Worker]:
+    """The ticket of a task that a worker has begun with."""
+    project, (task,) = await queued(house, 1)
+    await start(house, project)
+    worker = await house.worker(task)
+    await worker.ask("GET", "/sandbox/task")
+    return (await house.shown("tasks", task))["ticket_id"], worker
+
+
+async def until_gone(house: House, worker: Worker) -> None:
+    """Its sandbox is taken down, and its token opens nothing any more."""
+    assert (await worker.beat(401))["error"] == "token_revoked"
+    async with asyncio.timeout(20):
+        while (await house.shown("sandboxes", worker.sandbox_id))["state"] != "terminated":
+            await asyncio.sleep(0.05)
+    assert [ref for ref in house.provider.destroyed if worker.sandbox_id in ref]
+
+
+async def test_what_takes_longer_than_it_may_is_ended_and_tried_again(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        _, worker = await at_work(house)
+        async with house.db.transaction() as session:
+            before = house.engine.clock.now() - timedelta(days=1)
+            await session.execute(update(TaskRow).values(started_at=before))
+        shown = await house.until("tasks", worker.task_id, "queued")
+        assert (shown["retry_count"], shown["feedback"][0]["error_code"]) == (1, "timed_out")
+        await until_gone(house, worker)
+
+
+async def test_a_running_task_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        _, worker = await at_work(house)
+        await house.ask("POST", f"/tasks/{worker.task_id}/cancel", json={})
+        shown = await house.shown("tasks", worker.task_id)
+        assert (shown["status"], shown["retry_count"]) == ("cancelled", 0)
+        await until_gone(house, worker)
+        (attempt,) = await attempts(house)
+        assert attempt.outcome == "cancelled"
+        assert (await over(house, attempt.run_id)).status is RunStatus.COMPLETED
+
+
+async def test_an_idle_attempt_is_ended_and_what_it_did_is_kept(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        ticket, worker = await at_work(house)
+        await worker.tell("agent.replied", event_data={"text": "Let me see."})
+        async with house.db.transaction() as session:
+            before = house.engine.clock.now() - timedelta(minutes=10)
+            await session.execute(update(SandboxRow).values(started_at=before, last_work_at=before))
+        assert await house.rooms.workshop.upkeep.end_silent() == 1
+        shown = await house.until("tasks", worker.task_id, "queued")
+        assert (shown["retry_count"], shown["feedback"][0]["error_code"]) == (1, "idle")
+        await until_gone(house, worker)
+        (kept,) = (await house.ask("GET", f"/tickets/{ticket}/artifacts"))["artifacts"]
+        assert (kept["artifact_type"], kept["task_id"]) == ("transcript", worker.task_id)
+        assert kept["content"]["events"][-1]["payload"]["text"] == "Let me see."
+
+
+async def test_secrets_of_a_sandbox_are_masked_in_what_its_worker_says(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        _, ticket = await building(house)
+        secret, told = "correct-horse", list[Worker]()
+        for _ in range(2):
+            task = await house.task(ticket)
+            given = {"task_id": task, "worker": "external", "env": {"PASSWORD": secret}}
+            spawned = await house.ask("POST", "/sandboxes", 201, json=given)
+            async with asyncio.timeout(20):
+                while (await house.shown("sandboxes", spawned["id"]))["state"] != "creating":
+                    await asyncio.sleep(0.01)
+            told.append(house.speak(spawned["id"], task, spawned["token"]))
+        one, other = told
+        said = done(f"Used {secret}.", notes=f"It is {secret}")
+        await one.ask("POST", f"/sandbox/task/{one.task_id}/results", json=said)
+        (result,) = (await house.ask("GET", "/results", params={"task_id": one.task_id}))["results"]
+        assert (result["summary"], result["notes"]) == ("Used [secret removed].", "It is [secret removed]")
+        asked = {"reason": f"Is {secret} right?", "description": secret}
+        await other.ask("POST", f"/sandbox/task/{other.task_id}/review", json=asked)
+        inbox = await house.ask("GET", "/approvals")
+        assert "[secret removed]" in str(inbox)
+        assert secret not in str(inbox)
+        assert secret not in str(
+            [row.payload for row in await house.engine.events.read("default", limit=9_000)]
+        )
+
+
 async def over(house: House, run_id: str) -> StoredRun:
     async with asyncio.timeout(20):
         while True:
@@ -198,21 +284,36 @@ async def test_a_run_that_its_claimer_could_not_start_is_started(tmp_path: Path)
         assert await house.rooms.chain.runs.start_missing() == 0
 
 
-async def test_a_chore_that_fails_stops_nothing(tmp_path: Path) -> None:
-    async with open_house(tmp_path, dispatches=False) as house:
-        claims, made = house.rooms.work.claims, list[int]()
+async def test_a_chore_that_fails_or_takes_long_stops_nothing(tmp_path: Path) -> None:
+    provider = PlainWorkspaces(tmp_path / "plain")
+    async with open_house(tmp_path, provider=provider, dispatches=False) as house:
+        project, tasks = await queued(house, 1)
+        claims, made = house.rooms.work.claims, list[str]()
         assert claims is not None
+        answered = asyncio.Event()
 
         async def fails() -> None:
             raise OSError("no disk")
 
-        async def does() -> None:
-            made.append(1)
+        async def breaks() -> None:
+            raise ValueError("nobody thought of this")
 
-        chores = (Chore("fail", 1.0, fails), Chore("do", 60.0, does))
+        async def hangs() -> None:
+            made.append("begun")
+            await answered.wait()
+            made.append("ended")
+
+        chores = (Chore("fail", 0.0, fails), Chore("break", 0.0, breaks), Chore("hang", 0.0, hangs))
         dispatch = Dispatch(claims, house.rooms.chain.runs, chores=chores)
-        assert [await dispatch.pass_once() for _ in range(2)] == [0, 0]
-        assert made == [1], "it is not due again yet"
+        dispatch.begin()
+        await start(house, project)
+        dispatch.follow(house.engine.events)
+        await house.until("tasks", tasks[0], "running")
+        await dispatch.pass_once()
+        assert made == ["begun"], "it is under way, so it is not begun again"
+        answered.set()
+        await dispatch.close()
+        assert made[:2] == ["begun", "ended"]
 
 
 def test_the_plan_of_an_attempt_waits_for_its_worker() -> None:

@@ -13,16 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from tests.board.gate_stage import GateStage, open_gates
 
-from omniforge.board.store.approvals import get_approval
-from omniforge.board.store.evidence import DecisionRow, ReceiptRow
 from omniforge.board.vocabulary import PhaseId, TicketStatus
-from omniforge.core.actor import Actor, Role
 from omniforge.db import Database
 
 WAY = [status.value for status in TicketStatus]
 GOOD, BAD = {"main.py": "good\n"}, {"main.py": "bad\n"}
 PASSES = {"test": {"command": "grep -q good main.py"}}
-OWNER = Actor("default", "local", Role.OWNER, "user:local")
 GATES: list[list[dict[str, Any]] | None] = [
     None,
     [],
@@ -130,27 +126,12 @@ class Gated(RuleBasedStateMachine):
                 decision = decisions.get(move["decision_id"] or "")
                 if move["to_status"] == "done":
                     assert decision is not None
-                    assert await self.is_proved(decision)
+                    assert await self.stage.is_proved(decision)
                 if decision is not None:
                     assert decision.decision in ("go", "conditional-go")
         assert ticket.remediations <= 2
         assert ticket.status in WAY
         assert all(row.state == "terminated" for row in await self.stage.sandboxes())
-
-    async def is_proved(self, decision: DecisionRow) -> bool:
-        """A run of a command on the files that were judged, or somebody's yes."""
-        async with self.stage.db.read() as session:
-            for one in decision.criteria:
-                if one["status"] != "pass" or not one["evidence"] or not one["required"]:
-                    continue
-                if one["kind"] == "command":
-                    receipt = await session.get_one(ReceiptRow, one["evidence"])
-                    if receipt.passed and receipt.tree_hash == decision.tree_hash:
-                        return True
-                if one["kind"] == "approval":
-                    asked = await get_approval(session, OWNER, one["evidence"])
-                    return asked.status == "approved" and (asked.decided_by or "").startswith("user:")
-        return False
 
 
 Gated.TestCase.settings = settings(

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +19,22 @@ from tests.board.task_stage import OWNER
 from board_stage import BASE, Stage, open_stage
 from omniforge.board.github_rooms import GitHubRooms
 from omniforge.board.proofs import Proofs
+from omniforge.board.repository import Remote, Repositories
 from omniforge.board.store.tickets import TicketRow
 from omniforge.core.clock import SystemClock
 from omniforge.core.config import ServiceSettings, Settings
 from omniforge.core.crypto import MasterKeys
+from omniforge.core.network import NetworkDisabled, no_network
 from omniforge.db import Database
 from omniforge.engine.active import Handler
 from omniforge.engine.stores import open_engine
-from omniforge.integrations import IntegrationService
+from omniforge.integrations import ConnectionExpired, IntegrationService
 from omniforge.integrations.catalog.github.standin import CLIENT_ID, CLIENT_SECRET, StandinState, create_app
 from omniforge.integrations.catalog.github.standin.account import Commit, Repository
 from omniforge.integrations.catalog.github.standin.webhooks import delivery
 from omniforge.integrations.standin import Fault, FaultKind
 from omniforge.runs.service import RunService
+from omniforge.sandboxes.trees import Entry, pack_tree
 from omniforge.tenants import SecretBox
 from standin_server import RunningServer, answer_consent
 
@@ -50,8 +54,10 @@ def server() -> Iterator[RunningServer]:
 class House:
     """A board with a person, and that person's GitHub."""
 
-    def __init__(self, stage: Stage, integrations: IntegrationService, there: StandinState) -> None:
-        self.stage, self.integrations, self.there = stage, integrations, there
+    def __init__(
+        self, stage: Stage, integrations: IntegrationService, there: StandinState, rooms: GitHubRooms
+    ) -> None:
+        self.stage, self.integrations, self.there, self.rooms = stage, integrations, there, rooms
         self.http = stage.http
 
     @property
@@ -98,7 +104,12 @@ class House:
 async def house(database: Database, tmp_path: Path, server: RunningServer) -> AsyncIterator[House]:
     there = StandinState(rate_per_second=None)
     server.use(there)
-    known = ServiceSettings(client_id=CLIENT_ID, client_secret=SecretStr(CLIENT_SECRET), base_url=server.url)
+    known = ServiceSettings(
+        client_id=CLIENT_ID,
+        client_secret=SecretStr(CLIENT_SECRET),
+        base_url=server.url,
+        git_url=str(tmp_path / "there"),
+    )
     settings, clock = Settings(home=tmp_path / "home", services={"github": known}), SystemClock()
     secrets = SecretBox(MasterKeys.from_settings(settings))
     transport = httpx.AsyncHTTPTransport(verify=False)  # plain HTTP here: no certificates to load
@@ -107,13 +118,14 @@ async def house(database: Database, tmp_path: Path, server: RunningServer) -> As
     engine = open_engine(database, handlers, clock, settings, drives=4)
     async with open_stage(database, tmp_path / "home") as stage:
         runs = RunService(engine, 100)
-        rooms = GitHubRooms.make(integrations, stage.board.commits, secrets, runs, BASE)
+        kept = Repositories(tmp_path / "here", clock)
+        rooms = GitHubRooms.make(integrations, stage.board.commits, secrets, runs, BASE, kept)
         handlers |= rooms.handlers
         app: Any = stage.transport.app
         app.state.github = rooms
         app.state.proofs = Proofs(database, engine.events, clock, engine.artifacts)
         await engine.open()
-        yield House(stage, integrations, there)
+        yield House(stage, integrations, there, rooms)
         await engine.close()
     await integrations.close()
 
@@ -383,3 +395,84 @@ async def test_a_sync_brings_commits_and_pull_requests_of_tickets_branches(signe
     (kept,) = (await house.call("GET", f"/tickets/{ticket_id}/commits"))["commits"]
     assert (kept["sha"], kept["method"]) == ("d" * 40, "sync")
     assert len(await house.told("pull_request.opened")) == 1
+
+
+# --- given by itself -----------------------------------------------------------------------------
+
+
+async def committed(kept: Repositories, project_id: str, branch: str, text: str) -> str:
+    """Work merged into a branch; where it stands then."""
+    parent = await kept.head(project_id, branch) or await kept.default_head(project_id)
+    made = await kept.snapshot(project_id, pack_tree([Entry("a", text.encode())]), parent, text)
+    return await kept.merge(project_id, branch, made.commit, text)
+
+
+async def told_of(house: House, type_: str, count: int = 1) -> list[Json]:
+    async with asyncio.timeout(20):
+        while len(told := await house.told(type_)) < count:
+            await asyncio.sleep(0.01)
+    return told
+
+
+async def test_a_branch_is_given_away_as_work_comes_in_and_asks_to_be_taken(
+    signed_in: House, tmp_path: Path
+) -> None:
+    house, other = signed_in, Repositories(tmp_path / "other")
+    url = tmp_path / "there" / f"{PLACE}.git"
+    url.parent.mkdir(parents=True)
+    made = await asyncio.create_subprocess_exec("git", "init", "--quiet", "--bare", str(url))
+    assert await made.wait() == 0
+    begun = await committed(other, "p", "main", "from there")
+    await other.push("p", "main", Remote(str(url)))
+    house.rooms.follow()
+
+    project_id = await house.project()
+    kept = house.rooms.pushes.pushes.repositories
+    async with asyncio.timeout(20):
+        while await kept.default_head(project_id) != begun:
+            await asyncio.sleep(0.01)
+    await house.call("PATCH", f"/projects/{project_id}", settings={"auto_pull_request": True})
+    given = {"project_id": project_id, "title": "Search", "phase_id": "PHASE_IMPLEMENTATION"}
+    ticket_id = (await house.call("POST", "/tickets", 201, **given))["id"]
+    branch = "feature/TKT-001-search"
+    sha = await committed(kept, project_id, branch, "found")
+    house.repository.branches.append(branch)
+    for status in ("building-done", "testing"):
+        forced = {"to_status": status, "force": True, "reason": "staged"}
+        await house.call("POST", f"/tickets/{ticket_id}/transition", **forced)
+
+    (pushed,) = await told_of(house, "branch.pushed")
+    assert (pushed["actor"], pushed["payload"]["sha"]) == ("system:host", sha)
+    assert await other.fetch("p", branch, Remote(str(url))) == sha
+    (opened,) = await told_of(house, "pull_request.opened")
+    number = opened["payload"]["number"]
+    asked = house.repository.items[number]
+    assert asked.pull is not None
+    assert (asked.title, asked.pull.branch, asked.pull.base) == ("TKT-001: Search", branch, "main")
+    async with asyncio.timeout(20):
+        while len(await house.told("run.finished")) < 3:  # the main branch, and each of the two moves
+            await asyncio.sleep(0.01)
+    assert {run["payload"]["status"] for run in await house.told("run.finished")} == {"completed"}
+    assert len(await house.told("pull_request.opened")) == 1
+    told = json.dumps(await house.told())
+    assert house.there.access
+    assert not any(credential in told for credential in house.there.access)
+
+
+async def test_what_was_lent_gives_nothing_any_more_when_it_was_given_back(signed_in: House) -> None:
+    async with signed_in.integrations.lent(OWNER, "github") as credential:
+        assert await credential() in signed_in.there.access
+        with no_network(), pytest.raises(NetworkDisabled):
+            await credential()
+    with pytest.raises(ConnectionExpired):
+        await credential()
+
+
+async def test_nothing_is_given_where_git_has_nowhere_to_go(signed_in: House) -> None:
+    house = signed_in
+    there = house.integrations.settings.service("github")
+    assert (
+        replace(house.rooms.pushes.lender, settings=there.model_copy(update={"git_url": None})).root is None
+    )
+    own = ServiceSettings(client_id=CLIENT_ID)
+    assert replace(house.rooms.pushes.lender, settings=own).root == "https://github.com"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -27,9 +29,10 @@ class There:
         self.here, self.other = Repositories(folder / "here"), Repositories(folder / "other")
         self.pushes = Pushes(db, self.stage.events, self.stage.clock, self.here, self.remote)
 
-    async def remote(self, project: ProjectRow) -> Remote:
+    @asynccontextmanager
+    async def remote(self, project: ProjectRow) -> AsyncGenerator[Remote]:
         self.asked.append(project.id)
-        return Remote(self.url)
+        yield Remote(self.url)
 
     async def open(self, kind: str = "github", *, connected: bool = True) -> There:
         made = await asyncio.create_subprocess_exec("git", "init", "--quiet", "--bare", self.url)

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from tests.board.task_stage import Stage
 from tests.board.worker_stage import Works, open_works
 from tests.sandboxes.plain_workspaces import files_of, tar_of
 
+from omniforge.board.store.evidence import ArtifactRow
 from omniforge.db import Database
 from omniforge.sandboxes.service import SandboxFailed
 from omniforge.sandboxes.store import SandboxRow
@@ -232,6 +234,13 @@ async def test_an_attempt_without_work_is_idle_though_its_heart_beats(works: Wor
     assert (await worker.beat(401))["error"] == "token_revoked"
     row, task = await works.row(worker.sandbox_id), await works.stage.get(worker.task_id)
     assert (row.state, row.error_code, task.status) == ("failed", "idle", "queued")
+    async with works.stage.db.read() as session:
+        (kept,) = await session.scalars(select(ArtifactRow).where(ArtifactRow.task_id == worker.task_id))
+    assert kept.artifact_type == "transcript"
+    assert kept.content is not None
+    told = [event["type"] for event in kept.content["events"]]
+    assert told.count("agent.thought") == 11
+    assert told[-1] == "command.output", "heartbeats are no part of it"
 
 
 async def test_progress_is_work(works: Works) -> None:

@@ -26,6 +26,13 @@ async def works(database: Database, tmp_path: Path) -> AsyncIterator[Works]:
         yield opened
 
 
+async def test_a_worker_may_tell_of_any_number(works: Works) -> None:
+    worker = await works.start(await works.claimed())
+    told = {"event_type": "step_completed", "message": "Counted", "details": {"large": 2**80}}
+    assert (await worker.ask("POST", f"/sandbox/task/{worker.task_id}/progress", json=told))["success"]
+    assert (await worker.tell("agent.thought", event_data={"large": 2**80}))["status"] == "received"
+
+
 async def test_the_whole_way_of_a_worker(works: Works) -> None:
     claimed = await works.claimed()
     sandbox_id = claimed.sandbox.id

@@ -21,6 +21,7 @@ from omniforge.core.errors import Invalid, OmniForgeError
 from omniforge.integrations import Connection, ConnectionStatus, IntegrationService, StateInvalid
 from omniforge.integrations.catalog.github.standin import CLIENT_ID, CLIENT_SECRET, StandinState, create_app
 from omniforge.integrations.catalog.github.standin.account import Item, Repository
+from omniforge.integrations.catalog.github.standin.fixture import noon
 from omniforge.integrations.errors import (
     AnswerTooLarge,
     ConflictThere,
@@ -583,7 +584,7 @@ async def test_asking_from_time_to_time_finds_everything_since(  # noqa: PLR0917
 ):
     poll = service.catalog["github"].events[event].poll
     assert poll is not None
-    found = await poll(client, STORE, clock.now() - timedelta(days=6, hours=20))
+    found = await poll(client, STORE, noon(clock.now(), 7) + timedelta(minutes=1))
     assert len(found) == count
     assert {one.type for one in found} == {event}
     assert [one.at for one in found] == sorted(one.at for one in found)

@@ -56,3 +56,7 @@ def test_relative_paths(path: str) -> None:
 )
 def test_paths_that_lead_elsewhere(path: str) -> None:
     assert not is_relative(path)
+
+
+def test_any_number_has_a_size() -> None:
+    assert size_of({"a": 2**80}) == len('{"a":1208925819614629174706176}')

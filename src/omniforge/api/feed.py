@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any
 
-import orjson
 from sqlalchemy import Select, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -22,7 +21,7 @@ from omniforge.agents.access import sees_all
 from omniforge.api.hearing import NOBODY, Circle, Hearing, is_told
 from omniforge.core.actor import Actor
 from omniforge.engine.envelopes import EventFilter, envelope
-from omniforge.engine.events import EventLog, EventRow
+from omniforge.engine.events import EventLog, EventRow, storable
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ class Told:
 
     @cached_property
     def text(self) -> str:
-        return orjson.dumps(self.event).decode()
+        return storable(self.event)
 
 
 class Feed:

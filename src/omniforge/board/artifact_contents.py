@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from omniforge.board.diffs import Change
 from omniforge.board.store.evidence import ReceiptRow
 from omniforge.board.store.tasks import TaskRow
 from omniforge.board.vocabulary import ArtifactType, PhaseId
+from omniforge.engine.events import storable
 from omniforge.sandboxes.texts import is_relative
 
 Json = dict[str, Any]
@@ -121,4 +120,4 @@ def as_object(content: Any) -> Json | None:
 
 
 def canonical(content: Json | None) -> bytes:
-    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    return storable(content).encode()

@@ -30,11 +30,14 @@ WAKES = (
 LOOK_EVERY = 5.0
 """Seconds after which it is looked anyway: an event may be lost, and the time of a next try tells nobody."""
 CLAIMER = "system:dispatch"
+LAST_WORDS = 5.0
+"""Seconds that chores which are under way are given at the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """Something to be done every so many seconds, by any number of processes."""
+    """Something to be done every so many seconds, by any number of processes. It may take long: nothing waits
+    for it, and it is not begun again before it has ended."""
 
     name: str
     every: float
@@ -61,28 +64,54 @@ class Dispatch:
             *chores,
         )
         self._due: dict[str, datetime] = {}
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._running: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
+        self._stopping = False
 
     def follow(self, events: EventLog) -> None:
         """Hear what happens."""
         events.subscribe("board.dispatch", WAKES, self._hear)
         events.subscribe("board.attempts", ENDS, self.runs.hear)
 
+    def begin(self) -> None:
+        """Run until `close`."""
+        self._running = asyncio.create_task(self.run())
+
+    async def close(self) -> None:
+        """Nothing of it is left then."""
+        self.stop()
+        if self._running is not None:
+            await self._running
+
     async def run(self) -> None:
-        """Until it is cancelled."""
-        while True:
-            self._woken.clear()
-            await self.pass_once()
-            try:
-                async with asyncio.timeout(LOOK_EVERY):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass  # nobody said anything
+        """Until it is told to stop."""
+        try:
+            while not self._stopping:
+                self._woken.clear()
+                await self.pass_once()
+                await self._pause()
+        finally:
+            await self._come_to_rest()
+
+    async def _pause(self) -> None:
+        if self._stopping:
+            return
+        try:
+            async with asyncio.timeout(LOOK_EVERY):
+                await self._woken.wait()
+        except TimeoutError:
+            pass  # nobody said anything
+
+    def stop(self) -> None:
+        """End with the round that is under way."""
+        self._stopping = True
+        self._woken.set()
 
     async def pass_once(self) -> int:
-        """Do what is due and fill every free place; how many tasks were taken."""
+        """Begin what is due and fill every free place; how many tasks were taken."""
+        self._begin_chores()
         try:
-            await self._do_chores()
             return await self.fill()
         except Exception:
             # The path ends here: a database that was busy for a moment must not end the dispatcher.
@@ -93,23 +122,47 @@ class Dispatch:
         """Take tasks until there is none, or no free place. Their sandboxes are made at the same time, while
         the next is taken."""
         taken = 0
-        while True:
-            async with self.db.read() as session:
-                only = await offered(session, self.models)
-            if await self.claims.claim_task(CLAIMER, self.capabilities, only=only) is None:
-                return taken
+        while await self._claim():
             taken += 1
+        return taken
 
-    async def _do_chores(self) -> None:
+    async def _claim(self) -> bool:
+        """What is left to others is seen in the transaction of the claim, where nothing new is queued."""
+        async with self.db.transaction() as session:
+            await self.claims.leases.settle_due(session)
+            only = await offered(session, self.models)
+            claimed = await self.claims.claim_in(session, CLAIMER, self.capabilities, only=only)
+        return claimed is not None
+
+    # --- chores --------------------------------------------------------------------------------------------
+
+    def _begin_chores(self) -> None:
         now = self.clock.now()
         for chore in self.chores:
-            if self._due.get(chore.name, now) > now:
+            if chore.name in self._under_way or self._due.get(chore.name, now) > now:
                 continue
             self._due[chore.name] = now + timedelta(seconds=chore.every)
-            try:
-                await chore.do()
-            except (OmniForgeError, OSError) as error:
-                log.warning("the dispatcher could not %s: %s", chore.name, error)
+            task = self._under_way[chore.name] = asyncio.create_task(self._do(chore))
+            task.add_done_callback(lambda _, name=chore.name: self._under_way.pop(name))
+
+    @staticmethod
+    async def _do(chore: Chore) -> None:
+        try:
+            await chore.do()
+        except (OmniForgeError, OSError) as error:
+            log.warning("the dispatcher could not %s: %s", chore.name, error)
+        except Exception:
+            # The path ends here: it is done again when it is due.
+            log.exception("the dispatcher could not %s", chore.name)
+
+    async def _come_to_rest(self) -> None:
+        """What is being written is finished; a provider that is slow is not waited for."""
+        tasks = list(self._under_way.values())
+        if tasks:
+            await asyncio.wait(tasks, timeout=LAST_WORDS)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _hear(self, _row: EventRow, _tenant_id: str) -> None:
         self._woken.set()

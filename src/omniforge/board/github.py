@@ -161,13 +161,16 @@ class GitHub:
 
     async def make_pull(self, actor: Actor, place: shapes.Place, given: shapes.PullGiven) -> shapes.PullMade:
         """`NameTaken` when these branches have one that is open."""
-        actor.require("board:github")
-        body = given.model_dump(exclude_none=True)
-        where, message = path_of(place, "pulls"), "There is a pull request for this branch already."
-        made = await self._write(actor, "POST", where, body, NameTaken, message)
+        made = await self.write_pull(actor, place, given.model_dump(exclude_none=True))
         shown = read.pull(made)
         _check_read(bool(shown.number and shown.html_url))
         return shapes.PullMade(number=shown.number, html_url=shown.html_url, state=shown.state)
+
+    async def write_pull(self, actor: Actor, place: shapes.Place, body: Json) -> Json:
+        """The same in GitHub's own words."""
+        actor.require("board:github")
+        where, message = path_of(place, "pulls"), "There is a pull request for this branch already."
+        return await self._write(actor, "POST", where, body, NameTaken, message)
 
     async def _write(  # noqa: PLR0917 - what is written where, and what stands in its way
         self, actor: Actor, method: str, path: str, body: Json, conflict: type[Conflict], message: str

@@ -96,6 +96,7 @@ class GitHubProjects:
         owner, name = repo.owner or given.owner, repo.name or given.repo
         now = self.clock.now()
         project.github_owner, project.github_repo, project.github_connected = owner, name, True
+        project.github_connected_by = actor.user_id
         project.repository_kind, project.default_branch = "github", repo.default_branch
         project.updated_at = now
         await session.flush()

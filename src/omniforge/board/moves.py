@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from omniforge.board import pulling
-from omniforge.board.moving import Moving, ticket_event
+from omniforge.board.errors import PreconditionFailed
+from omniforge.board.moving import Moving, Unmerged, ticket_event
 from omniforge.board.ports import Gatekeeper, Setback, Tasks
 from omniforge.board.store import projects as project_rows
 from omniforge.board.store import tickets as store
@@ -32,6 +33,8 @@ from omniforge.db import Database
 from omniforge.engine.events import EventLog
 
 PULLED_AT_ONCE = 20
+SHOWN = 20
+"""Paths that are named in words."""
 MOST_ASKED = 4
 """Times a gate is seen to before it is waited for."""
 PERMISSIONS = frozenset({"board:view", "board:edit"})
@@ -55,16 +58,6 @@ class _Hop:
     to: TicketStatus | None = None
     reason: HoldReason | None = None
     lacks_checks: bool = False
-    must_merge: bool = False
-
-
-class Finish(Protocol):
-    """Who brings the work of a ticket to where finished work is."""
-
-    async def __call__(self, actor: Actor, ticket_id: str) -> bool:
-        """Called outside of transactions, before the ticket is done. False: it cannot be done now, and
-        something was done about that."""
-        ...
 
 
 class Moves(Moving):
@@ -82,7 +75,6 @@ class Moves(Moving):
     ) -> None:
         super().__init__(events, clock, tasks, gates)
         self.db, self.setback = db, setback
-        self.finish: Finish | None = None
 
     async def advance_ticket(
         self,
@@ -97,14 +89,17 @@ class Moves(Moving):
         The same state gives the same answer, so it may be called at any time and any number of times.
         """
         made: list[TicketStatus] = []
-        is_merged, asked = self.finish is None, 0
+        is_merged, asked = False, 0
         while hops is None or len(made) < hops:
-            async with self.db.transaction() as session:
-                hop = await self._hop(session, actor, ticket_id, cause, is_merged=is_merged)
-            if hop.must_merge and self.finish is not None:
-                is_merged = await self.finish(actor, ticket_id)
-                if not is_merged:
+            try:
+                async with self.db.transaction() as session:
+                    hop = await self._hop(session, actor, ticket_id, cause, is_merged=is_merged)
+            except Unmerged:
+                assert self.finish is not None  # noqa: S101 - it is asked for because of that
+                if paths := await self.finish.merge(actor, ticket_id):
+                    await self.finish.send_back(actor, ticket_id, paths)
                     return Advance(made, HoldReason.GATE_NO_GO)
+                is_merged = True
                 continue
             if hop.lacks_checks and self.gates is not None and asked < MOST_ASKED:
                 asked += 1
@@ -115,6 +110,23 @@ class Moves(Moving):
             made.append(hop.to)
             asked = 0
         return Advance(made)
+
+    async def merge_first(self, actor: Actor, ticket_id: str) -> None:
+        """For a move to done that was asked for: its work comes into the main branch, or
+        `PreconditionFailed` names the files, and nothing was changed."""
+        if self.finish is None or not (paths := await self.finish.merge(actor, ticket_id)):
+            return
+        async with self.db.read() as session:
+            ticket = await store.get_ticket(session, actor, ticket_id)
+            ways = await self.legal_targets(session, ticket)
+        details: dict[str, Any] = {"from": ticket.status, "to": TicketStatus.DONE.value}
+        details |= {"legal_targets": ways, "paths": list(paths)}
+        raise PreconditionFailed(
+            "The work does not go together with the main branch: others changed "
+            f"{', '.join(paths[:SHOWN])} meanwhile. Let the ticket progress by itself, and it goes back to "
+            "building with both versions in these files.",
+            **details,
+        )
 
     async def _hop(
         self, session: AsyncSession, actor: Actor, ticket_id: str, cause: MoveCause, *, is_merged: bool
@@ -178,9 +190,9 @@ class Moves(Moving):
         if await self.full_column(session, actor, ticket.project_id, to) is not None:
             await self._hold(session, actor, ticket, to, HoldReason.WIP_LIMIT)
             return _Hop(reason=HoldReason.WIP_LIMIT)
-        if to is TicketStatus.DONE and not is_merged:
-            return _Hop(must_merge=True)
-        await self.move_ticket(session, actor, ticket, to, cause=cause, decision=decision)
+        await self.move_ticket(
+            session, actor, ticket, to, cause=cause, decision=decision, is_merged=is_merged
+        )
         return _Hop(to)
 
     async def _answer_no_go(

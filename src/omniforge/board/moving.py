@@ -20,7 +20,7 @@ from omniforge.board.errors import (
     WipLimitReached,
 )
 from omniforge.board.log import board_event
-from omniforge.board.ports import Gatekeeper, Tasks
+from omniforge.board.ports import Finish, Gatekeeper, Tasks
 from omniforge.board.store import projects as project_rows
 from omniforge.board.store import tickets as store
 from omniforge.board.store.evidence import DecisionRow
@@ -55,11 +55,18 @@ class Step:
     rank: float | None = None
 
 
+class Unmerged(Conflict):
+    """Nothing stands in the way of being done but that the work is not in the main branch yet. Nobody
+    outside hears of this: the work is brought there, outside of transactions, and the move made again."""
+
+
 class Moving:
-    """`gates` None: every gate is shut, because nothing can be shown."""
+    """`gates` None: every gate is shut, because nothing can be shown. `finish` None: there is no work that
+    would have to be brought anywhere."""
 
     def __init__(self, events: EventLog, clock: Clock, tasks: Tasks, gates: Gatekeeper | None = None) -> None:
         self.events, self.clock, self.tasks, self.gates = events, clock, tasks, gates
+        self.finish: Finish | None = None
 
     # --- the writer ----------------------------------------------------------------------------------------
 
@@ -77,11 +84,13 @@ class Moving:
         expected_version: int | None = None,
         decision: DecisionRow | None = None,
         rank: float | None = None,
+        is_merged: bool = False,
     ) -> list[Event]:
         """Move a ticket in the caller's transaction, or raise and write nothing.
 
         `force` passes gate and limit, for those who may and say why. `decision`: the gate was judged in this
-        transaction. Returns the events of the move; they are in the log already, in their order.
+        transaction. `is_merged`: its work is in the main branch, else a move to done is `Unmerged`. Returns
+        the events of the move; they are in the log already, in their order.
         """
         if force:
             require_force(actor, reason)
@@ -91,6 +100,8 @@ class Moving:
         decision = await self._pass_gate(session, actor, ticket, to, force=force, decision=decision)
         if not force:
             await self._take_place(session, actor, ticket, to)
+        if to is TicketStatus.DONE and self.finish is not None and not is_merged:
+            raise Unmerged("Its work is not in the main branch yet.")
         decision_id = decision.id if decision else None
         step = Step(to, cause, force, reason or None, feedback or None, decision_id, rank)
         return await self._write(session, actor, ticket, step)

@@ -7,9 +7,10 @@ from typing import Literal
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from omniforge.board.pulls import has_pull
 from omniforge.board.standing import Standing
-from omniforge.board.store.evidence import ApprovalRow, ArtifactRow
-from omniforge.board.vocabulary import ArtifactType, TaskStatus, TicketStatus
+from omniforge.board.store.evidence import ApprovalRow
+from omniforge.board.vocabulary import TaskStatus, TicketStatus
 
 NextAction = Literal["create_pr", "await_review"]
 BUILT = (TicketStatus.BUILDING_DONE, TicketStatus.TESTING, TicketStatus.DONE)
@@ -31,7 +32,4 @@ async def next_action(session: AsyncSession, standing: Standing) -> NextAction |
         return None
     if project.settings.get("auto_pull_request", False):
         return None
-    opened = select(ArtifactRow.id).where(
-        ArtifactRow.ticket_id == ticket.id, ArtifactRow.artifact_type == ArtifactType.PULL_REQUEST
-    )
-    return "create_pr" if await session.scalar(opened.limit(1)) is None else None
+    return None if await has_pull(session, ticket) else "create_pr"

@@ -16,6 +16,19 @@ from omniforge.core.actor import Actor
 from omniforge.engine.events import Event
 
 
+class Finish(Protocol):
+    """Who brings the work of a ticket to where finished work is. Called outside of transactions, before the
+    ticket is done."""
+
+    async def merge(self, actor: Actor, ticket_id: str) -> Sequence[str]:
+        """Paths of what does not go together with what is there; none when the work is there now."""
+        ...
+
+    async def send_back(self, actor: Actor, ticket_id: str, paths: Sequence[str]) -> None:
+        """Have somebody bring together what does not go together."""
+        ...
+
+
 class OpenCounts(Protocol):
     """Tasks of a ticket whose phase its status admits. `completed_since`: after `evidence_since`."""
 

@@ -12,6 +12,7 @@ from omniforge.board import github_reading as read
 from omniforge.board.artifact_contents import Sent
 from omniforge.board.links import chosen, names_in
 from omniforge.board.log import board_event
+from omniforge.board.store.evidence import ArtifactRow
 from omniforge.board.store.projects import ProjectRow
 from omniforge.board.store.tickets import TicketRow
 from omniforge.board.vocabulary import ArtifactType, TicketStatus
@@ -34,6 +35,14 @@ async def ticket_of_branch(session: AsyncSession, project: ProjectRow, branch: s
         return own
     named = chosen(names, {name: row.id for row in rows for name in (row.ref, row.id)})
     return next((row for row in rows if row.id in named[:1]), None)
+
+
+async def has_pull(session: AsyncSession, ticket: TicketRow) -> bool:
+    """Whether one was opened for it, whatever became of that."""
+    opened = select(ArtifactRow.id).where(
+        ArtifactRow.ticket_id == ticket.id, ArtifactRow.artifact_type == ArtifactType.PULL_REQUEST
+    )
+    return await session.scalar(opened.limit(1)) is not None
 
 
 async def record_pull(  # noqa: PLR0917 - what is kept of what, by whom and when

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from omniforge.board.branches import branch_name
@@ -16,8 +17,8 @@ from omniforge.db import Database
 from omniforge.engine.events import EventLog
 from omniforge.sandboxes.log import HOST
 
-RemoteOf = Callable[[ProjectRow], Awaitable[Remote]]
-"""Where the repository of a GitHub project lives, with the token of whoever connected it."""
+RemoteOf = Callable[[ProjectRow], AbstractAsyncContextManager[Remote]]
+"""Where the repository of a GitHub project lives, with what opens it lent for as long as the block lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Pushes:
         if not is_at_github(project) or head is None:
             return None
         before = await self.repositories.pushed(project.id, branch)
-        sha = await self.repositories.push(project.id, branch, await self.remote_of(project))
+        async with self.remote_of(project) as remote:
+            sha = await self.repositories.push(project.id, branch, remote)
         if sha != before:
             ids = {"project_id": project.id, "ticket_id": ticket.id}
             event = board_event(
@@ -57,8 +59,8 @@ class Pushes:
         if not is_at_github(project):
             return None
         await self.repositories.ensure(project)
-        remote = await self.remote_of(project)
-        return await self.repositories.fetch(project.id, project.default_branch, remote)
+        async with self.remote_of(project) as remote:
+            return await self.repositories.fetch(project.id, project.default_branch, remote)
 
 
 def is_at_github(project: ProjectRow) -> bool:

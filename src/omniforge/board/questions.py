@@ -29,11 +29,13 @@ class Questions:
         """Put a question to people. `LateResult` when the attempt counts no more."""
         async with self.db.read() as session:
             standing = await read_standing(session, call.tenant_id, call.task_id, call.attempt)
+            secrets = await self.sandboxes.environments.secrets_of(session, call.sandbox)
         if standing is None or not standing.counts:
             raise LateResult("This attempt counts no more.", your_attempt=call.attempt)
         if given.blocking:
             await self._keep(standing)
-        said = cleaned({"reason": given.reason, "description": given.description, "context": given.context})
+        asked = {"reason": given.reason, "description": given.description, "context": given.context}
+        said = cleaned(asked, secrets)
         async with self.db.transaction() as session:
             await session.get_one(TicketRow, standing.ticket.id, with_for_update=True)
             task = await find_task(session, call.tenant_id, call.task_id, lock=True)

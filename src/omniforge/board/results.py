@@ -62,9 +62,10 @@ class Results:
         """Take in what the worker of this attempt says. The same words again give the same answer; others
         after the last ones, or of an attempt that counts no more, are `LateResult` and kept apart."""
         _check_sizes(given)
-        body: Json = cleaned(given.model_dump(mode="json", exclude={"attempt"}))
+        said = given.model_dump(mode="json", exclude={"attempt"})
         async with self.db.transaction() as session:
-            taken = await self._take(session, call, given.attempt, body)
+            secrets = await self.sandboxes.environments.secrets_of(session, call.sandbox)
+            taken = await self._take(session, call, given.attempt, cleaned(said, secrets))
         if taken.late is not None:
             raise taken.late
         row = taken.row

@@ -10,6 +10,8 @@ from omniforge.board.artifacts import Artifacts
 from omniforge.board.briefs import MAX_COST_USD, MAX_TURNS
 from omniforge.board.chain import Chain
 from omniforge.board.gate_runs import KIND, GateStep
+from omniforge.board.generation.service import Generation
+from omniforge.board.generation.steps import PhaseStep
 from omniforge.board.judging import Judging
 from omniforge.board.proofs import Proofs
 from omniforge.board.repository import Repositories
@@ -53,6 +55,7 @@ class BoardRooms:
     workshop: Workshop
     worker_models: WorkerModels
     chain: Chain
+    generation: Generation
 
     @classmethod
     def make(cls, ground: Ground) -> BoardRooms:
@@ -99,9 +102,13 @@ class BoardRooms:
             db, judging.standings, proofs.checks, sandboxes, repositories, board.moves, proofs.artifacts
         )
         chain.handlers[KIND] = gate
+        specs = board.specs
+        phase = PhaseStep(specs, ground.models, repositories)
+        chain.handlers |= phase.handlers()
+        generation = Generation(db, specs.life, runs, ground.models)
         budget = Budget(MAX_TURNS, MAX_COST_USD)
         models = WorkerModels(db, ground.models, model_of=chain.briefs.model_of, budget=budget)
-        return cls(board, work, proofs, judging, workshop, models, chain)
+        return cls(board, work, proofs, judging, workshop, models, chain, generation)
 
     @property
     def handlers(self) -> dict[str, Handler]:
@@ -113,6 +120,13 @@ class BoardRooms:
         self.board.follow()
         self.judging.follow()
         self.chain.dispatch.follow(self.board.events)
+        self.generation.follow(self.board.events)
+
+    async def close(self) -> None:
+        """What is being written is finished; what only waits ends."""
+        await self.chain.dispatch.close()
+        await self.generation.close()
+        await self.chain.runs.close()
 
     def attach(self, state: object) -> None:
         """Put each room where its endpoints look for it."""

@@ -53,6 +53,7 @@ class AttemptRuns:
     def __init__(self, db: Database, runs: RunService) -> None:
         self.db, self.runs = db, runs
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closed = False
 
     async def start_in(self, session: AsyncSession, task: TaskRow) -> str:
         """In the transaction of a claim: the id of the run that begins when it has committed."""
@@ -154,12 +155,16 @@ class AttemptRuns:
     # --- tasks of ours -------------------------------------------------------------------------------------
 
     def _go(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._is_closed:  # the next process sees that it is missing
+            work.close()
+            return
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """What is being written is finished; what only waits ends."""
+        """What is being written is finished; what only waits ends, and nothing more is begun."""
+        self._is_closed = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=LAST_WORDS)
         for task in self._tasks:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,7 +12,7 @@ from omniforge.board import changes, ranks, views
 from omniforge.board.creation import Creation, known_spec
 from omniforge.board.errors import GatePending, WipLimitReached
 from omniforge.board.moves import Moves
-from omniforge.board.moving import check_version, ticket_event
+from omniforge.board.moving import Unmerged, check_version, ticket_event
 from omniforge.board.shapes.board import AutoTransition, Moved, MoveGiven
 from omniforge.board.shapes.tickets import (
     Criterion,
@@ -41,6 +42,14 @@ from omniforge.core.actor import Actor
 from omniforge.core.errors import Invalid
 from omniforge.core.paging import Paging
 from omniforge.db import Database
+
+Made_co = TypeVar("Made_co", covariant=True)
+
+
+class Move(Protocol[Made_co]):
+    """A move in a transaction of its own."""
+
+    async def __call__(self, *, is_merged: bool) -> Made_co: ...
 
 
 class Tickets:
@@ -175,23 +184,35 @@ class Tickets:
     async def transition(self, actor: Actor, ticket_id: str, given: Transition) -> Ticket:
         """Checks of the gate that were not run yet are started when it refuses for want of them."""
         actor.require("board:edit")
+        await self._move_merged(actor, ticket_id, partial(self._transition, actor, ticket_id, given))
+        return await self.get(actor, ticket_id)
+
+    async def _transition(self, actor: Actor, ticket_id: str, given: Transition, *, is_merged: bool) -> None:
+        async with self.db.transaction() as session:
+            row = await store.get_ticket(session, actor, ticket_id)
+            await self.moves.move_ticket(
+                session,
+                actor,
+                row,
+                given.to_status,
+                cause=MoveCause.TRANSITION,
+                reason=given.reason,
+                force=given.force,
+                expected_version=given.expected_version,
+                is_merged=is_merged,
+            )
+
+    async def _move_merged(self, actor: Actor, ticket_id: str, move: Move[Made_co]) -> Made_co:
+        """Bring the work into the main branch in between, where the move needs that."""
         try:
-            async with self.db.transaction() as session:
-                row = await store.get_ticket(session, actor, ticket_id)
-                await self.moves.move_ticket(
-                    session,
-                    actor,
-                    row,
-                    given.to_status,
-                    cause=MoveCause.TRANSITION,
-                    reason=given.reason,
-                    force=given.force,
-                    expected_version=given.expected_version,
-                )
+            try:
+                return await move(is_merged=False)
+            except Unmerged:
+                await self.moves.merge_first(actor, ticket_id)
+                return await move(is_merged=True)
         except GatePending as refusal:
             await self._start_missing(ticket_id, refusal)
             raise
-        return await self.get(actor, ticket_id)
 
     async def _start_missing(self, ticket_id: str, refusal: GatePending) -> None:
         waits = (GateReadiness.WAITING_CHECKS, GateReadiness.WAITING_APPROVAL)
@@ -242,13 +263,9 @@ class Tickets:
     async def move(self, actor: Actor, given: MoveGiven) -> Moved:
         """To a column, or to another place in its own: before another ticket, else at the end."""
         actor.require("board:edit")
-        try:
-            return await self._move(actor, given)
-        except GatePending as refusal:
-            await self._start_missing(given.ticket_id, refusal)
-            raise
+        return await self._move_merged(actor, given.ticket_id, partial(self._move, actor, given))
 
-    async def _move(self, actor: Actor, given: MoveGiven) -> Moved:
+    async def _move(self, actor: Actor, given: MoveGiven, *, is_merged: bool) -> Moved:
         to = given.target_column_id
         async with self.db.transaction() as session:
             row = await store.get_ticket(session, actor, given.ticket_id, lock=True)
@@ -268,6 +285,7 @@ class Tickets:
                     force=given.force,
                     expected_version=given.expected_version,
                     rank=rank,
+                    is_merged=is_merged,
                 )
         return Moved(
             ticket_id=given.ticket_id,

@@ -114,7 +114,7 @@ class WorkerModels:
             try:
                 usage, stop = await self._answered(ask, heard)
             except OmniForgeError as error:
-                await self._count(sandbox_id, _usage_in(error))
+                await self._count(sandbox_id, usage_in(error))
                 raise _told(error) from None
             await self._count(sandbox_id, usage)
         return Turn(
@@ -186,7 +186,7 @@ class WorkerModels:
         except BudgetExceeded as over:
             if over.details.get("limit") != "iterations":
                 raise
-            return _usage_in(over), "end"
+            return usage_in(over), "end"
         heard.text = answer.text
         return answer.usage, "length" if answer.cut_short else "end"
 
@@ -221,7 +221,7 @@ def _offer(tool: ToolGiven) -> ToolOffer:
     return ToolOffer(tool.name, tool.description, tool.input_schema, note)
 
 
-def _usage_in(error: OmniForgeError) -> Usage:
+def usage_in(error: OmniForgeError) -> Usage:
     """What was spent before the error."""
     told = error.details.get("usage")
     if not isinstance(told, dict):

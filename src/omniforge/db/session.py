@@ -12,6 +12,7 @@ from sqlalchemy import URL, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from omniforge.db.base import Base
 from omniforge.db.reserve import Reserve, disk_full, is_full
@@ -19,6 +20,8 @@ from omniforge.db.reserve import Reserve, disk_full, is_full
 BUSY_TIMEOUT_MS = 10_000
 WRITERS_LOCK = 0x77726974
 """Advisory lock of the one session that writes, over all processes of an installation on PostgreSQL."""
+PATIENCE, PATIENCE_STEPS = 2.0, 200
+"""Seconds a connection in use is waited for at the end, and how often it is looked at meanwhile."""
 IDLE_LIMIT = "15s"
 """How long PostgreSQL waits in a transaction for a process that may be frozen before it lets its locks go."""
 
@@ -140,6 +143,13 @@ class Database:
             await _create_all(connection)
 
     async def close(self) -> None:
+        """A connection that is still in use, by what was cancelled a moment ago, is waited for: once the pool
+        is gone nobody would close it."""
+        pool = self.engine.pool
+        for _ in range(PATIENCE_STEPS):
+            if not isinstance(pool, QueuePool) or not pool.checkedout():
+                break
+            await asyncio.sleep(PATIENCE / PATIENCE_STEPS)
         await self.engine.dispose()
 
 

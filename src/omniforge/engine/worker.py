@@ -36,6 +36,7 @@ class Worker:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._recovery: asyncio.Task[None] | None = None
         self._turns = [asyncio.Lock() for _ in range(64)]
+        self._is_closed = False
 
     @property
     def active(self) -> int:
@@ -85,6 +86,7 @@ class Worker:
 
     async def close(self) -> None:
         """Stop at once. What was under way is continued by the next start, as after a crash."""
+        self._is_closed = True
         self.alarms.close()
         tasks = [*self._tasks.values(), *([self._recovery] if self._recovery else [])]
         for task in tasks:
@@ -93,10 +95,14 @@ class Worker:
 
     def adopt(self, run: ActiveRun) -> None:
         """Drive a run that has just become durable."""
+        if self._is_closed:
+            return
         self._runs[run.record.id] = run
         self._tasks[run.record.id] = asyncio.create_task(self._drive(run, ()))
 
     def take(self, stored: StoredRun) -> None:
+        if self._is_closed:
+            return
         run = ActiveRun.of(stored)
         self._runs[run.record.id] = run
         self._tasks[run.record.id] = asyncio.create_task(self._drive(run, stored.corrupted))

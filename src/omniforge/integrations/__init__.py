@@ -12,6 +12,7 @@ from omniforge.integrations.samples import SampleFault
 from omniforge.integrations.schemas import Connection, ConnectionStatus, Resource, SignIn
 from omniforge.integrations.service import IntegrationService
 from omniforge.integrations.signin import ConnectionArrived, SignInDeclined
+from omniforge.integrations.usage import Lent
 
 __all__ = [
     "Access",
@@ -26,6 +27,7 @@ __all__ = [
     "IntegrationNotConfigured",
     "IntegrationService",
     "IntegrationTool",
+    "Lent",
     "Resource",
     "SampleFault",
     "SignIn",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -41,7 +42,7 @@ from omniforge.integrations.signin import (
 )
 from omniforge.integrations.store import ConnectionRow
 from omniforge.integrations.tokens import ConnectionTokens
-from omniforge.integrations.usage import Done, Usage, always
+from omniforge.integrations.usage import Done, Lent, Usage, always
 from omniforge.integrations.views import view_of_connection, view_of_integration, view_of_resource
 from omniforge.tenants import SecretBox
 
@@ -323,6 +324,18 @@ class IntegrationService:
     async def use(self, actor: Actor, integration_id: str, do: Callable[[Any], Awaitable[Done]]) -> Done:
         """Do what no tool does, through the actor's own connection and with the integration's client;
         `ConnectionMissing` when there is none that works. Whether it may be done was decided before."""
+        integration, row = await self._working(actor, integration_id)
+        return await self._usage.with_client(integration, row, do)
+
+    @asynccontextmanager
+    async def lent(self, actor: Actor, integration_id: str) -> AsyncGenerator[Lent]:
+        """The credential of the actor's own connection, for a program of this host that talks to the service
+        itself, such as git: not to be kept, shown or handed to a sandbox. `ConnectionMissing` as above."""
+        integration, row = await self._working(actor, integration_id)
+        async with self._usage.lent(integration, row) as credential:
+            yield credential
+
+    async def _working(self, actor: Actor, integration_id: str) -> tuple[Integration, ConnectionRow]:
         actor.require("integration:view")
         integration = known(self.catalog, integration_id)
         async with self.db.read() as session:
@@ -332,7 +345,7 @@ class IntegrationService:
         row = next((row for row in rows if row.status in working), None)
         if row is None:
             raise ConnectionMissing(f"Connect {integration.title} first.", integration=integration_id)
-        return await self._usage.with_client(integration, row, do)
+        return integration, row
 
     async def poll(  # noqa: PLR0917 - through what, for what, since when
         self,

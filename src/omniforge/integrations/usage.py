@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from omniforge.core.clock import Clock
+from omniforge.core.network import check_network
 from omniforge.db import Database
 from omniforge.integrations import store
 from omniforge.integrations.errors import ConnectionExpired
@@ -23,6 +25,8 @@ ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 """Since when there are connections that nobody has to make."""
 
 Done = TypeVar("Done")
+Lent = Callable[[], Awaitable[str]]
+"""Gives a good credential each time it is asked, and none when the block it was lent for has ended."""
 
 
 class Usage:
@@ -78,6 +82,23 @@ class Usage:
         if integration.needs_connection:
             await self._note_use(row)
         return result
+
+    @asynccontextmanager
+    async def lent(self, integration: Integration, row: ConnectionRow) -> AsyncGenerator[Lent]:
+        """The credential of a connection, for as long as the block lasts."""
+        is_over = False
+
+        async def token() -> str:
+            if is_over:
+                raise ConnectionExpired(f"What was lent of {integration.title} was given back.")
+            check_network()
+            return await self._tokens.access_token(integration, row.tenant_id, row.id)
+
+        try:
+            yield token
+        finally:
+            is_over = True
+        await self._note_use(row)
 
     async def _note_use(self, row: ConnectionRow) -> None:
         now = self.clock.now()

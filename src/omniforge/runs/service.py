@@ -33,7 +33,7 @@ WAITS_FOR_ANSWER = "question"
 """Reason of waiting: the step asked a person something. It is done again, and knows the answer then."""
 ANSWERED = "question.answered"
 """What a person answered: `{"step", "question", "answer"}`."""
-ONLY_AGAIN = frozenset({"connection"})
+ONLY_AGAIN = frozenset({"connection", "spec_answers", "spec_approval"})
 """Reasons of waiting that doing the step again settles, and nobody's word."""
 
 

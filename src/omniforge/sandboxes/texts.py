@@ -9,11 +9,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, cast
 
-import orjson
 from pydantic import AfterValidator, StringConstraints
 
 from omniforge.core.errors import PayloadTooLarge
 from omniforge.core.redaction import redacted
+from omniforge.engine.events import storable
 
 LONGEST_PATH = 1000
 LONGEST_MESSAGE = 10 * 1024
@@ -42,7 +42,7 @@ def cleaned(value: Any, secrets: Sequence[str] = ()) -> Any:
 
 def size_of(value: Any) -> int:
     """Bytes of a JSON value."""
-    return len(orjson.dumps(value))
+    return len(storable(value).encode())
 
 
 def shortened(data: dict[str, Any], limit: int) -> dict[str, Any]:

@@ -43,6 +43,19 @@ async def pending_of(
     return list(await session.scalars(query.with_for_update() if lock else query))
 
 
+async def latest_of(
+    session: AsyncSession, tenant_id: str, subject_type: str, subject_id: str, role: str
+) -> ApprovalRow | None:
+    """What was asked last about a subject of this role, answered or not."""
+    query = select(ApprovalRow).where(
+        ApprovalRow.tenant_id == tenant_id,
+        ApprovalRow.subject_type == subject_type,
+        ApprovalRow.subject_id == subject_id,
+        ApprovalRow.role == role,
+    )
+    return await session.scalar(query.order_by(ApprovalRow.created_at.desc(), ApprovalRow.id.desc()).limit(1))
+
+
 async def list_approvals(
     session: AsyncSession, actor: Actor, query: ApprovalQuery, now: datetime
 ) -> tuple[list[ApprovalRow], int]:

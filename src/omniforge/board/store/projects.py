@@ -41,6 +41,8 @@ class ProjectRow(TenantRow, Base):
     github_owner: Mapped[str | None] = mapped_column(String(100))
     github_repo: Mapped[str | None] = mapped_column(String(100))
     github_connected: Mapped[bool] = mapped_column(default=False)
+    github_connected_by: Mapped[str | None] = mapped_column(String(64))
+    """Id of the user through whose connection branches are given away."""
     webhook_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
     default_branch: Mapped[str] = mapped_column(String(255))
     autonomous: Mapped[bool]

@@ -104,7 +104,7 @@ def _overlaps(tasks: Sequence[Task]) -> Iterator[Problem]:
             for other in together[:place]:
                 if other.ref in after[task.ref] or task.ref in after[other.ref]:
                     continue
-                if files := _shared(task.owned_files, other.owned_files):
+                if files := shared_files(task.owned_files, other.owned_files):
                     message = f"{files} belongs to {other.ref} as well, and neither waits for the other"
                     yield _doubt(Doubt.OVERLAPPING_FILES, task, message, "owned_files")
                     break
@@ -127,7 +127,7 @@ def _all_needs(tasks: Sequence[Task]) -> dict[str, set[str]]:
     return whole
 
 
-def _shared(ours: Sequence[str], theirs: Sequence[str]) -> str | None:
+def shared_files(ours: Sequence[str], theirs: Sequence[str]) -> str | None:
     return next((mine for mine in ours for other in theirs if globs_meet(mine, other)), None)
 
 
