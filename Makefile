@@ -7,7 +7,7 @@ RUN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-board up test check format bench dispatchers eval simulate chaos firing fuzz
+.PHONY: help setup demo demo-board demo-sentence up test check format bench dispatchers eval simulate chaos firing fuzz
 
 help:
 	@sed -n '1,2p' Makefile
@@ -32,6 +32,9 @@ demo: setup
 
 demo-board: setup
 	@$(RUN)/omniforge dev demo-board
+
+demo-sentence: setup
+	@$(RUN)/omniforge dev demo-board --from-sentence
 
 up: setup
 	@$(RUN)/omniforge up

@@ -23,7 +23,7 @@ from omniforge.board.store.tasks import find_task
 from omniforge.board.store.tickets import TicketRow
 from omniforge.board.vocabulary import CheckKind, TaskStatus
 from omniforge.core.clock import new_id
-from omniforge.core.errors import Invalid, PayloadTooLarge, Unavailable
+from omniforge.core.errors import Invalid, PayloadTooLarge, RateLimited
 from omniforge.db import Database
 from omniforge.sandboxes.service import SandboxService
 from omniforge.sandboxes.texts import cleaned, size_of
@@ -106,7 +106,7 @@ class Results:
             return _Taken(known, replayed=True)
         said = await terminal_result(session, call.task_id, call.attempt)
         if standing.counts and standing.sandbox.state in ("pending", "creating"):
-            raise Unavailable("The sandbox is being made; send this again in a moment.")
+            raise RateLimited("The sandbox is being made; send this again in a moment.", retry_after=1.0)
         if said is not None or not standing.counts or call.lapsed is not None:
             await keep_other(session, self.events, standing, body, call.by, self.clock.now())
             why = "Something else was said before." if said is not None else "This attempt counts no more."

@@ -19,11 +19,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from omniforge.cli.demo import free_port
 from omniforge.cli.server import Running, ask, serving
-from omniforge.core.config import Settings
+from omniforge.core.config import ModelSettings, Settings
 
 Json = dict[str, Any]
 PATIENCE = 600.0
 """Seconds after which it is given up."""
+SENTENCE = "Count the words of a text, in a program and at the command line"
 TEST = "python3 -m unittest discover -s tests"
 SHOWN = {
     "task.claimed": "[cyan]{ref}[/] is worked on (attempt {attempt})",
@@ -37,16 +38,21 @@ SHOWN = {
 }
 
 
-async def play_board(folder: Path) -> int:
-    """Play it all; prints one JSON line last. Returns the exit code."""
+async def play_board(folder: Path, *, from_sentence: bool = False) -> int:
+    """Play it all; prints one JSON line last. Returns the exit code. `from_sentence`: a scripted model writes
+    the spec and does the work."""
     begun = time.monotonic()
     home = folder.resolve() / f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
     home.mkdir(parents=True)
     console = Console(stderr=True)
     settings = Settings(home=home / "home", port=free_port())
+    if from_sentence:
+        script = home / "script.yaml"
+        script.write_text(_resource("demo_board.yaml"), encoding="utf-8")
+        settings.llm = ModelSettings(default="scripted:author", script=script)
     async with serving(settings) as running, httpx.AsyncClient(base_url=settings.url, timeout=60) as client:
         console.print(f"OmniForge at {settings.url}, everything it makes in {home}")
-        project, ids = await _import(client)
+        project, ids = await (_generate(client, console) if from_sentence else _import(client))
         tickets = [one for name, one in ids.items() if name.startswith("TKT-")]
         tasks = [one for name, one in ids.items() if name.startswith("TSK-")]
         is_done = await _watch(running, client, console, project, {one: name for name, one in ids.items()})
@@ -63,16 +69,47 @@ async def play_board(folder: Path) -> int:
     return 0 if is_done else 1
 
 
-async def _import(client: httpx.AsyncClient) -> tuple[str, dict[str, str]]:
-    """The project, and ids by the names in the spec."""
+def _resource(name: str) -> str:
+    return resources.files("omniforge.cli").joinpath(name).read_text(encoding="utf-8")
+
+
+async def _begin(client: httpx.AsyncClient) -> tuple[str, str]:
+    """A project with a command for its tests, and an empty spec."""
     given = {"name": "Word counts", "settings": {"commands": {"test": {"command": TEST}}}}
     project = (await ask(client, "POST", "/api/v1/projects", json=given))["id"]
     wanted = {"project_id": project, "title": "Word counts"}
-    spec = (await ask(client, "POST", "/api/v1/specs", json=wanted))["id"]
-    text = resources.files("omniforge.cli").joinpath("demo_board.md").read_text(encoding="utf-8")
-    body = {"documents": [{"path": "demo_board.md", "content": text}]}
+    return project, (await ask(client, "POST", "/api/v1/specs", json=wanted))["id"]
+
+
+async def _import(client: httpx.AsyncClient) -> tuple[str, dict[str, str]]:
+    """The project, and ids by the names in the spec."""
+    project, spec = await _begin(client)
+    body = {"documents": [{"path": "demo_board.md", "content": _resource("demo_board.md")}]}
     said = await ask(client, "POST", f"/api/v1/specs/{spec}/import", json=body)
     return project, {name: one["id"] for name, one in said["map"].items()}
+
+
+async def _generate(client: httpx.AsyncClient, console: Console) -> tuple[str, dict[str, str]]:
+    """The same from one sentence: the phases are told as they pass."""
+    project, spec = await _begin(client)
+    console.print(f"“{SENTENCE}” (what the model says is scripted)")
+    await ask(client, "POST", f"/api/v1/specs/{spec}/generate", json={"description": SENTENCE})
+    told: set[str] = set()
+    while True:
+        phases = (await ask(client, "GET", f"/api/v1/specs/{spec}/phases"))["phases"]
+        for one in reversed(phases):
+            if one["status"] != "running" and one["phase"] not in told:
+                console.print(
+                    f"  {one['phase']}: {one['status']} {'; '.join(one['reasons'])}", highlight=False
+                )
+                told.add(one["phase"])
+        if "tasks" in told or any(one["status"] == "failed" for one in phases):
+            break
+        await asyncio.sleep(0.2)
+    query = {"project_id": project, "limit": 200}
+    tickets = (await ask(client, "GET", "/api/v1/tickets", params=query))["tickets"]
+    tasks = (await ask(client, "GET", "/api/v1/tasks", params=query))["tasks"]
+    return project, {one["ref"]: one["id"] for one in (*tickets, *tasks)}
 
 
 async def _watch(

@@ -174,11 +174,14 @@ def demo(
 @dev.command("demo-board")
 def demo_board(
     folder: Annotated[Path, typer.Option(help="Where data and results go.")] = Path(".demo"),
+    from_sentence: Annotated[
+        bool, typer.Option("--from-sentence", help="Spec and work by a scripted model, from one sentence.")
+    ] = False,
 ) -> None:
     """A feature from a Markdown spec to merged work, by programs in sandboxes; the last line is JSON."""
     from omniforge.cli.demo_board import play_board  # noqa: PLC0415
 
-    raise typer.Exit(run(play_board(folder)))
+    raise typer.Exit(run(play_board(folder, from_sentence=from_sentence)))
 
 
 @dev.command()
