@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
-import json_repair
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
 
@@ -79,6 +78,8 @@ def _validator(schema: str) -> Any:
 
 
 def _repaired(text: str) -> Any:
+    import json_repair  # noqa: PLC0415 - most answers need no mending
+
     try:
         return json_repair.loads(text)
     except (ValueError, RecursionError, IndexError):
