@@ -346,4 +346,4 @@ def test_no_delivery_breaks_the_reader(integration: Integration, data: st.DataOb
     event = data.draw(st.sampled_from(["issues", "pull_request", "push", "release", "", "issue_comment"]))
     read = integration.read_delivery({"x-github-event": event}, payload)
     assert isinstance(read, list)
-    assert all(one.type in integration.events for one in read)
+    assert "*" in integration.events or all(one.type in integration.events for one in read)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -128,4 +129,4 @@ async def test_a_subscriber_goes_on_where_it_stopped_and_survives_its_own_faults
 async def test_a_payload_that_is_too_large_is_said_to_be(database: Database) -> None:
     log = event_log(database)
     await append(database, log, "t", Event("thing.happened", "x", AT, "u", {"text": "x" * 20_000}))
-    assert '"truncated": true' in (await log.read("t"))[0].payload
+    assert json.loads((await log.read("t"))[0].payload)["truncated"] is True

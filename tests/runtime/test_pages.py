@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+import zipfile
 
 import pytest
-from docx import Document
 from pypdf import PdfWriter
 
 from omniforge.core.errors import Invalid
@@ -31,15 +31,20 @@ def pdf(text: str) -> bytes:
     return made + b"xref\n0 6\n0000000000 65535 f \n" + rows + end
 
 
-def word() -> bytes:
-    made = Document()
-    made.add_paragraph("Purchase order 85")
-    table = made.add_table(rows=2, cols=2)
-    for row, values in zip(table.rows, (("Item", "Price"), ("Chair", "42")), strict=True):
-        for cell, value in zip(row.cells, values, strict=True):
-            cell.text = value
+def word(head: str = "") -> bytes:
+    """A paragraph, and a table of two rows."""
+    rows = (("Item", "Price"), ("Chair", "42"))
+
+    def line(text: str) -> str:
+        return f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>"
+
+    cells = ["".join(f"<w:tc>{line(text)}</w:tc>" for text in row) for row in rows]
+    table = "".join(f"<w:tr>{row}</w:tr>" for row in cells)
+    space = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    body = f"<w:body>{line('Purchase order 85')}<w:tbl>{table}</w:tbl></w:body>"
     kept = io.BytesIO()
-    made.save(kept)
+    with zipfile.ZipFile(kept, "w") as packed:
+        packed.writestr("word/document.xml", f'{head}<w:document xmlns:w="{space}">{body}</w:document>')
     return kept.getvalue()
 
 
@@ -69,3 +74,8 @@ async def test_a_locked_pdf_is_told_in_plain_words() -> None:
     writer.write(kept)
     with pytest.raises(Invalid, match="password"):
         await read_pages(".pdf", kept.getvalue(), 100)
+
+
+async def test_entities_in_a_word_file_are_refused() -> None:
+    with pytest.raises(Invalid, match="damaged"):
+        await read_pages(".docx", word('<!DOCTYPE x [<!ENTITY a "b">]>'), 100)
