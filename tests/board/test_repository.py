@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -450,6 +451,26 @@ async def test_many_merges_at_once_in_one_process_lose_nothing(repos: Repositori
     head = await repos.head(P, "main")
     assert head is not None
     assert await repos.files(P, head) == ["a", "f0", "f1", "f2", "f3"]
+
+
+async def test_work_that_ends_while_a_snapshot_begins_disturbs_nobody(repos: Repositories) -> None:
+    await commit(repos, {"a": "1"})
+    home, over = repos.root / f"{P}.git" / "scratch", threading.Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            for number in range(50):
+                (home / f"other-{number}").mkdir()
+            for number in range(50):
+                (home / f"other-{number}").rmdir()
+
+    others = asyncio.create_task(asyncio.to_thread(come_and_go))
+    try:
+        made = [await commit(repos, {"a": str(number)}) for number in range(12)]
+    finally:
+        over.set()
+        await others
+    assert len(set(made)) == len(made)
 
 
 CHILD = """

@@ -343,8 +343,9 @@ async def _scratch(git: Git) -> AsyncGenerator[Path]:
 def _sweep(home: Path) -> None:
     home.mkdir(exist_ok=True)
     for folder in home.iterdir():
-        if folder.stat().st_mtime < time.time() - STALE_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # somebody else's work has just ended
+            if folder.stat().st_mtime < time.time() - STALE_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _talk(git: Git, remote: Remote, *args: str) -> None:
