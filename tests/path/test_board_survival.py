@@ -6,7 +6,7 @@ import asyncio
 import signal
 import subprocess
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +82,11 @@ async def until_at_work(client: httpx.AsyncClient, task: str) -> None:
 
 def workers_of(pid: int | None = None) -> list[psutil.Process]:
     """What runs the kit's worker below a process; below this one unless it is named."""
-    return [
-        one for one in psutil.Process(pid).children(recursive=True) if "sandbox_kit.worker" in one.cmdline()
-    ]
+    found: list[psutil.Process] = []
+    for one in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            found += [one] if "sandbox_kit.worker" in one.cmdline() else []
+    return found
 
 
 async def no_longer_waits(db: Database, task: str, **values: Any) -> None:
@@ -102,7 +104,8 @@ async def test_a_worker_that_is_killed_is_seen_and_its_task_done_by_another(tmp_
         workers = workers_of()
         assert workers
         for worker in workers:
-            worker.kill()
+            with suppress(psutil.NoSuchProcess):  # the first one takes those below it along
+                worker.kill()
         await asyncio.to_thread(psutil.wait_procs, workers)
         assert (await shown(client, "tasks", task))["status"] == "running", "nobody misses it yet"
         await no_longer_waits(db, task, lease_expires_at=SystemClock().now())
