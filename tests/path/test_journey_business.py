@@ -10,6 +10,8 @@ from typing import Any
 
 from tests.path.journeys import Person, town
 
+from omniforge.integrations.standin import Fault, FaultKind
+
 INSURANCE = (
     "Extract insurance_provider, patient_name and policy_number from the form. If the insurance_provider is "
     "UnitedHealthcare fill the UnitedHealthcare form, if it is Aetna fill the Aetna form, if it is Blue Cross fill the "
@@ -98,15 +100,21 @@ async def test_a_customer_is_onboarded_by_one_three_at_once_and_one_after_all(tm
             await person.say("looks good")
         assert person.sent("slack") == []
         await person.say("yes")
+        for name, path, times, body in (
+            ("slack", "/api/chat.postMessage", 2, ""),
+            ("linear", "", 1, "issueCreate"),
+        ):
+            slow = Fault(FaultKind.SLOW, path=path, times=times, seconds=3.0, body=body)
+            person.services[name].faults.append(slow)  # so that only what runs at the same time overlaps
         execution = await run_on(person, customer="Globex")
         assert execution["status"] == "completed"
         steps = {step["key"]: step for step in execution["skill_results"]}
         first, last = steps["notion-create-entry"], steps["slack-post-team-updates"]
         middle = [steps[key] for key in ("slack-post-general", "linear-create-issue", "slack-post-support")]
         assert all(first["completed_at"] <= step["started_at"] for step in middle)
-        last_end = max(step["completed_at"] for step in middle)
-        assert all(step["started_at"] < last_end for step in middle)
-        assert sorted(step["started_at"] for step in middle)[1] < last_end, "two at the same time at least"
+        left = [fault.times for name in ("slack", "linear") for fault in person.services[name].faults]
+        assert left == [0, 0], "each of the three was slow"
+        assert max(step["started_at"] for step in middle) < min(step["completed_at"] for step in middle)
         assert all(step["completed_at"] <= last["started_at"] for step in middle)
         assert len(person.sent("slack")) == 3
         assert [request.path for request in person.sent("notion") if request.path == "/v1/pages"] == [
